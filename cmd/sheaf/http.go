@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/sheafdb/sheaf/internal/config"
+)
+
+// serveHTTP answers requests by handler until ctx is cancelled, then stops
+// accepting, and returns when the requests under way are answered or the limit
+// for that has run out. It writes the one line on stdout when it can serve, and
+// calls stopping, before anything else, when it is told to end.
+func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, stopping func(), stdout io.Writer, log *slog.Logger) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", settings.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", settings.Listen, listenReason(err))
+	}
+	server := newHTTPServer(settings, handler, log)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	if _, err := fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr()); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the listener on %s failed: %w", settings.Listen, err)
+	case <-ctx.Done():
+	}
+	stopping()
+	log.InfoContext(ctx, "stopping", "limit", settings.ShutdownTimeout.String())
+	return drain(ctx, server, settings, log)
+}
+
+// newHTTPServer returns a server that bounds what a slow or greedy client can
+// hold. Its requests do not end with the context that stops the server: they
+// are finished.
+func newHTTPServer(settings config.HTTP, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: settings.HeaderTimeout,
+		ReadTimeout:       settings.ReadTimeout,
+		IdleTimeout:       settings.KeepAliveTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// drain waits for the requests under way, and cuts off those that take longer
+// than the limit.
+func drain(ctx context.Context, server *http.Server, settings config.HTTP, log *slog.Logger) error {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), settings.ShutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(limit)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.WarnContext(ctx, "requests were cut off", "limit", settings.ShutdownTimeout.String())
+		return server.Close()
+	}
+	return err
+}
+
+// listenReason is why an address is not to be had, without the address, which
+// stands before it.
+func listenReason(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test program the sheaf of the scripts, where it is called
+// by that name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sheaf": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_CACHE_HOME", env.WorkDir+"/cache")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a command and holds its exit code: exits 2 sheaf serve. Its output
+// is that of the last command, as with exec.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+func TestRunTakesItsSurroundings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"config"}, strings.NewReader(""), &stdout, &stderr, []string{"SHEAF_SCHEMA=given"})
+	if code != exitOK || stderr.Len() > 0 {
+		t.Errorf("exit code %d, errors %q", code, stderr.String())
+	}
+	if !strings.Contains(stdout.String(), "given") {
+		t.Errorf("printed %s", stdout.String())
+	}
+}
+
+func TestDescribeBuild(t *testing.T) {
+	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef"}}}
+	if name, commit := describeBuild("", info); name != "v1.2.3" || commit != " 0123456789ab" {
+		t.Errorf("a build of a module is %q%q", name, commit)
+	}
+	if name, _ := describeBuild("9.9.9", info); name != "9.9.9" {
+		t.Errorf("a stamped build is %q", name)
+	}
+}

@@ -1,0 +1,5 @@
+package main
+
+type mongodCommand struct{}
+
+func (c *mongodCommand) Run(a *app) error { return nil }

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// checkFields checks what the tags of a field alone do not say.
+func (r *Report) checkFields() {
+	c := r.config
+	if c.MongoDB.PoolMin > c.MongoDB.PoolMax {
+		r.refuse("pool-min", "is %d, over SHEAF_POOL_MAX of %d", c.MongoDB.PoolMin, c.MongoDB.PoolMax)
+	}
+	if c.HTTP.ListLimit > c.HTTP.ListLimitMax {
+		r.refuse("list-limit", "is %d, over SHEAF_LIST_LIMIT_MAX of %d", c.HTTP.ListLimit, c.HTTP.ListLimitMax)
+	}
+	r.checkListen()
+	r.checkFile("mongodb-ca-file", c.MongoDB.CAFile)
+}
+
+func (r *Report) checkListen() {
+	listen := r.config.HTTP.Listen
+	host, port, err := net.SplitHostPort(listen)
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+		r.refuse("listen", "must be host:port, such as 127.0.0.1:8080 (it is %q)", listen)
+		return
+	}
+	if !loopback(host) {
+		r.warn("SHEAF_LISTEN is %s, beyond loopback: everyone who reaches this address can read and change every document", listen)
+	}
+}
+
+// loopback reports whether host can be reached from this machine only. A name
+// other than localhost may resolve to anything.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+func (r *Report) checkFile(flag, path string) {
+	if path == "" {
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		r.refuse(flag, "%s cannot be read: %v", path, reason(err))
+		return
+	}
+	_ = f.Close()
+}
+
+// CheckDatabase adds the problems that concern the database, for the commands
+// that use one: what production refuses, and a connection string that is none.
+// It sets the database's name from the connection string where no one else named
+// it.
+func (r *Report) CheckDatabase() {
+	if uri := r.config.MongoDB.URI; uri.IsZero() {
+		r.checkPrivate()
+	} else if facts, err := readURI(uri.Reveal()); err != nil {
+		r.refuse("mongodb-uri", "%s is not a MongoDB connection string: %v; write it as mongodb://user:password@host:27017", uri, err)
+	} else {
+		r.nameDatabase(facts.database)
+		r.checkTransport(facts)
+	}
+	r.checkName()
+}
+
+func (r *Report) checkPrivate() {
+	if r.config.Profile == Production {
+		r.refuse("mongodb-uri", "is not set, and production does not run on a private mongod; set it to the connection string of a replica set")
+	}
+	if r.config.MongoDB.CAFile != "" {
+		r.refuse("mongodb-ca-file", "is for the MongoDB of MONGODB_URI, which is not set")
+	}
+}
+
+// nameDatabase takes the name in the connection string for want of a setting.
+func (r *Report) nameDatabase(name string) {
+	value := r.value("mongodb-database")
+	if name == "" || (value.From != FromDefault && value.From != FromProfile) {
+		return
+	}
+	r.config.MongoDB.Database = name
+	value.Value, value.From = name, FromURI
+}
+
+// maxName is the longest name of a database, in bytes.
+const maxName = 63
+
+func (r *Report) checkName() {
+	name := r.config.MongoDB.Database
+	switch {
+	case name == "" || len(name) > maxName || strings.ContainsAny(name, "/\\. \"$*<>:|?\x00"):
+		r.refuse("mongodb-database", "%q is no name of a database: MongoDB takes 1 to %d bytes, without blanks and the characters / \\ . \" $ * < > : | ?", Redact(name), maxName)
+	case slices.Contains([]string{"admin", "local", "config"}, name):
+		r.refuse("mongodb-database", "%q is MongoDB's own; name another database", name)
+	}
+}
+
+func (r *Report) checkTransport(facts uriFacts) {
+	c := r.config
+	if c.MongoDB.CAFile != "" && !facts.tls {
+		r.refuse("mongodb-ca-file", "is set, and MONGODB_URI does not use TLS; add tls=true to its options")
+	}
+	if c.Profile != Production || c.MongoDB.AllowPlaintext {
+		return
+	}
+	switch {
+	case !facts.tls:
+		r.refuse("mongodb-uri", "does not use TLS, which production needs; add tls=true to its options, or set SHEAF_ALLOW_PLAINTEXT=true")
+	case !facts.verified:
+		r.refuse("mongodb-uri", "leaves the server's certificate unverified, which production refuses; name its authority by SHEAF_MONGODB_CA_FILE, or set SHEAF_ALLOW_PLAINTEXT=true")
+	}
+}

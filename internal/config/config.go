@@ -1,0 +1,68 @@
+// Package config holds everything that can be set, in one struct, and reads it
+// from flags, the environment and a .env file.
+//
+// Struct tags say all there is to say of a setting: `name` is its flag, `env`
+// its environment name, `default` its value where nothing is given, `test` and
+// `production` the defaults of those profiles, `min` and `max` (both included)
+// and `oneof` what it takes, `help` what it means. The command line, the checks,
+// `sheaf config` and docs/configuration.md all come from them.
+package config
+
+import "time"
+
+// Config is every setting, read and checked by a Reader.
+type Config struct {
+	Profile Profile `name:"env" env:"SHEAF_ENV" default:"development" oneof:"development,test,production" group:"General" help:"Profile: sets the defaults, and what is refused."`
+	EnvFile string  `name:"env-file" env:"SHEAF_ENV_FILE" default:".env" group:"General" help:"File of NAME=value lines. The environment wins over it; the default file may be missing."`
+	Schema  string  `name:"schema" env:"SHEAF_SCHEMA" group:"General" help:"Folder of the schema files."`
+	Data    string  `name:"data" env:"SHEAF_DATA" default:".sheaf" test:".sheaf-test" group:"General" help:"Folder of the private mongod's files."`
+	Cache   string  `name:"cache" env:"SHEAF_CACHE" computed:"sheaf in the user's cache folder" group:"General" help:"Folder of fetched programs."`
+
+	HTTP    HTTP    `embed:"" group:"HTTP"`
+	MongoDB MongoDB `embed:"" group:"MongoDB"`
+	Log     Log     `embed:"" group:"Log"`
+}
+
+// HTTP is how the service listens, and what one request may take.
+type HTTP struct {
+	Listen           string        `name:"listen" env:"SHEAF_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
+	BodyLimit        Size          `name:"body-limit" env:"SHEAF_BODY_LIMIT" default:"16MiB" min:"1KiB" max:"48MiB" help:"Largest body of a request. The default is MongoDB's largest document; less saves memory where callers are not trusted."`
+	HeaderTimeout    time.Duration `name:"header-timeout" env:"SHEAF_HEADER_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for the headers of a request."`
+	ReadTimeout      time.Duration `name:"read-timeout" env:"SHEAF_READ_TIMEOUT" default:"30s" min:"1ms" max:"1h" help:"Longest wait for a whole request, its body included."`
+	KeepAliveTimeout time.Duration `name:"keep-alive-timeout" env:"SHEAF_KEEP_ALIVE_TIMEOUT" default:"2m" min:"1ms" max:"24h" help:"How long a connection between two requests is kept."`
+	RequestTimeout   time.Duration `name:"request-timeout" env:"SHEAF_REQUEST_TIMEOUT" default:"10s" min:"1ms" max:"1h" help:"Longest time that a request may take in the service and the database, before it fails with 504."`
+	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"SHEAF_SHUTDOWN_TIMEOUT" default:"20s" min:"0s" max:"1h" help:"How long a stopping service waits for the requests under way."`
+	ListLimit        int           `name:"list-limit" env:"SHEAF_LIST_LIMIT" default:"20" min:"1" max:"10000" help:"Documents a page of a list where the request names no limit."`
+	ListLimitMax     int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
+}
+
+// MongoDB is which database to use, and how.
+type MongoDB struct {
+	URI                    Secret        `name:"mongodb-uri" env:"MONGODB_URI" help:"Connection string. Without it a private mongod runs in the data folder, which production refuses."`
+	Database               string        `name:"mongodb-database" env:"MONGODB_DATABASE" default:"sheaf" test:"sheaf_test" help:"Name of the database. A name in the connection string takes the place of the default."`
+	CAFile                 string        `name:"mongodb-ca-file" env:"SHEAF_MONGODB_CA_FILE" help:"PEM file of the authorities that may sign MongoDB's certificate, in place of the system's. Needs TLS."`
+	AllowPlaintext         bool          `name:"allow-plaintext" env:"SHEAF_ALLOW_PLAINTEXT" default:"false" help:"Let production talk to MongoDB without TLS, or without verifying its certificate."`
+	Mongod                 string        `name:"mongod" env:"SHEAF_MONGOD" help:"The mongod program to run privately. Without it: mongod on PATH, in the cache, or fetched."`
+	PoolMax                int           `name:"pool-max" env:"SHEAF_POOL_MAX" default:"20" min:"1" max:"10000" help:"Most connections to a server."`
+	PoolMin                int           `name:"pool-min" env:"SHEAF_POOL_MIN" default:"0" min:"0" max:"10000" help:"Connections to a server that are kept even when idle."`
+	PoolIdleTimeout        time.Duration `name:"pool-idle-timeout" env:"SHEAF_POOL_IDLE_TIMEOUT" default:"30s" min:"0s" max:"24h" help:"How long an idle connection is kept; 0s keeps it for ever."`
+	PoolConnectionTimeout  time.Duration `name:"pool-connection-timeout" env:"SHEAF_POOL_CONNECTION_TIMEOUT" default:"2s" min:"1ms" max:"1h" help:"Longest time to make a connection."`
+	ServerSelectionTimeout time.Duration `name:"server-selection-timeout" env:"SHEAF_SERVER_SELECTION_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for a server that can take a command, such as a primary after a failover."`
+}
+
+// Log is what the service writes to standard error.
+type Log struct {
+	Format        string        `name:"log-format" env:"SHEAF_LOG_FORMAT" default:"text" production:"json" oneof:"text,json" help:"Form of a log line."`
+	Level         string        `name:"log-level" env:"SHEAF_LOG_LEVEL" default:"debug" test:"warn" production:"info" oneof:"debug,info,warn,error" help:"Least level that is written; debug has a line a database command."`
+	SlowThreshold time.Duration `name:"slow-threshold" env:"SHEAF_SLOW_THRESHOLD" default:"100ms" min:"0s" max:"1h" help:"A request or database command that takes this long is logged at warn; 0s for none."`
+}
+
+// Profile is the kind of place that the service runs in.
+type Profile string
+
+// The profiles.
+const (
+	Development Profile = "development"
+	Test        Profile = "test"
+	Production  Profile = "production"
+)

@@ -1,0 +1,141 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+)
+
+// NewLogger returns the log. Format is text or json; level is debug, info, warn
+// or error. A record that is logged with the context of a request has its
+// request_id.
+func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("the log level %q is none", level)
+	}
+	options := &slog.HandlerOptions{Level: least}
+	switch format {
+	case "text":
+		return slog.New(contextHandler{slog.NewTextHandler(w, options)}), nil
+	case "json":
+		return slog.New(contextHandler{slog.NewJSONHandler(w, options)}), nil
+	}
+	return nil, fmt.Errorf("the log format %q is none", format)
+}
+
+// contextHandler adds what the context knows to every record.
+type contextHandler struct{ slog.Handler }
+
+func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		record.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name)}
+}
+
+// Log returns the subscriber that writes a line an event. What takes slow or
+// longer is logged at warn; 0 is for never.
+func Log(logger *slog.Logger, slow time.Duration) Subscriber {
+	l := eventLog{logger, slow}
+	return Subscriber{Request: l.request, Command: l.command}
+}
+
+type eventLog struct {
+	logger *slog.Logger
+	slow   time.Duration
+}
+
+func (l eventLog) request(ctx context.Context, r Request) {
+	level := l.requestLevel(r)
+	if !l.logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 9),
+		slog.String("method", r.Method),
+		slog.String("route", r.Route),
+		slog.String("path", r.Path),
+		slog.Int("status", r.Status),
+		milliseconds(r.Duration),
+		slog.Int64("bytes", r.Bytes))
+	l.logger.LogAttrs(ctx, level, "request answered", appendFault(attrs, r.Err)...)
+}
+
+func (l eventLog) requestLevel(r Request) slog.Level {
+	switch {
+	case r.Status >= 500:
+		return slog.LevelError
+	case l.isSlow(r.Duration):
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+func (l eventLog) command(ctx context.Context, c Command) {
+	level := slog.LevelDebug
+	if c.Err != nil || l.isSlow(c.Duration) {
+		level = slog.LevelWarn
+	}
+	if !l.logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 8),
+		slog.String("command", c.Name),
+		slog.String("collection", c.Collection),
+		milliseconds(c.Duration),
+		slog.Int("documents", c.Documents))
+	if c.Requests > 1 {
+		attrs = append(attrs, slog.Int("requests", c.Requests))
+	}
+	l.logger.LogAttrs(ctx, level, "command answered", appendFault(attrs, c.Err)...)
+}
+
+func (l eventLog) isSlow(d time.Duration) bool { return l.slow > 0 && d >= l.slow }
+
+// milliseconds names its unit, which a JSON number could not tell otherwise.
+func milliseconds(d time.Duration) slog.Attr {
+	const microsecondsEach = 1000
+	return slog.Float64("duration_ms", math.Round(float64(d)/float64(time.Microsecond))/microsecondsEach)
+}
+
+// appendFault adds the code of an error, and its text where that is about the
+// service: the text of a refused document can quote what is in it.
+func appendFault(attrs []slog.Attr, err error) []slog.Attr {
+	if err == nil {
+		return attrs
+	}
+	code := fault.From(err).Code
+	attrs = append(attrs, slog.String("code", string(code)))
+	if fault.Lookup(code).Status >= 500 {
+		attrs = append(attrs, slog.String("error", Scrub(err.Error())))
+	}
+	return attrs
+}
+
+// credentials matches the user and password of a connection string.
+var credentials = regexp.MustCompile(`(?is)(mongodb(?:\+srv)?://).*@`)
+
+// Scrub takes out of the text of an error what a log must not hold: passwords of
+// connection strings, and the values that MongoDB quotes of a duplicate key.
+func Scrub(text string) string {
+	text = credentials.ReplaceAllString(text, "${1}***@")
+	if at := strings.Index(text, "dup key:"); at >= 0 {
+		text = text[:at] + "dup key: ***"
+	}
+	return text
+}

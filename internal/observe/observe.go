@@ -1,0 +1,100 @@
+// Package observe carries what happens in the service to those who want to
+// know: code emits events, and the log (and whatever else subscribes) decides
+// what becomes of them.
+package observe
+
+import (
+	"context"
+	"time"
+)
+
+// Request is an HTTP request that was answered.
+type Request struct {
+	Method string
+	// Route is the pattern that matched, empty for none; Path is what was
+	// asked for, without the query, which can hold contents of documents.
+	Route, Path string
+	Status      int
+	Duration    time.Duration
+	// Bytes count the body of the answer.
+	Bytes int64
+	// Err is why the answer is a problem, nil where it is none.
+	Err error
+}
+
+// Command is a database command that was answered, or was not.
+type Command struct {
+	// Name is MongoDB's name of the command, such as insert or find.
+	Name string
+	// Collection is empty for a command that concerns none.
+	Collection string
+	Duration   time.Duration
+	// Documents is how many were sent or came back.
+	Documents int
+	// Requests is how many requests share the command; 0 and 1 stand for one.
+	Requests int
+	Err      error
+}
+
+// Subscriber is one who wants to know. A function that is nil is not called.
+// The functions are called by many goroutines at once, and by those that serve
+// the requests: they must not block.
+type Subscriber struct {
+	Request func(context.Context, Request)
+	Command func(context.Context, Command)
+}
+
+// Observer hands events to its subscribers. A nil *Observer has none, so code
+// emits without asking. It is safe for concurrent use.
+type Observer struct {
+	requests []func(context.Context, Request)
+	commands []func(context.Context, Command)
+}
+
+// New returns an Observer of fixed subscribers, called in their order.
+func New(subscribers ...Subscriber) *Observer {
+	o := &Observer{}
+	for _, s := range subscribers {
+		if s.Request != nil {
+			o.requests = append(o.requests, s.Request)
+		}
+		if s.Command != nil {
+			o.commands = append(o.commands, s.Command)
+		}
+	}
+	return o
+}
+
+// Request emits a request; ctx is the request's, for its id.
+func (o *Observer) Request(ctx context.Context, request Request) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.requests {
+		subscribed(ctx, request)
+	}
+}
+
+// Command emits a database command; ctx is that of the request that it was sent
+// for.
+func (o *Observer) Command(ctx context.Context, command Command) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.commands {
+		subscribed(ctx, command)
+	}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID returns a context that carries the id of a request.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID returns the id of the request that ctx belongs to, "" for none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,164 @@
+// Package schema compiles schema files into an immutable Model: what every
+// request needs to know of a collection, worked out once.
+//
+// The rules of a schema hold in three places that agree: Collection.Check,
+// MongoDB's $jsonSchema (Collection.Validator) for the part that it can
+// express, and the published JSON Schema (Collection.JSONSchema).
+package schema
+
+import (
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/nearest"
+)
+
+// Model is a compiled schema folder. It is never changed after Load returns,
+// and nothing that it leads to may be changed.
+type Model struct {
+	// Collections are sorted by name.
+	Collections []*Collection
+	// Hash stands for the compiled meaning: it changes when a rule, an index or
+	// a relation does, and not when comments or layout of the files do.
+	Hash string
+
+	byName map[string]*Collection
+}
+
+// Lookup returns the collection of a name.
+func (m *Model) Lookup(name string) (*Collection, bool) {
+	c, ok := m.byName[name]
+	return c, ok
+}
+
+// Nearest returns the name of the collection that a mistyped name was meant to
+// be, "" where none is near.
+func (m *Model) Nearest(name string) string { return nearest.Name(name, m.names()) }
+
+func (m *Model) names() []string {
+	names := make([]string, len(m.Collections))
+	for i, c := range m.Collections {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// Collection is one compiled schema file.
+type Collection struct {
+	Name        string
+	Description string
+	// ID says how documents get their id.
+	ID IDKind
+	// Fields shape a document for the codec: id, the declared fields in the
+	// order of the file, then version, createdAt and updatedAt.
+	Fields *bsonjson.Fields
+	// Indexes are in the order of the file: those of `unique: true` first. The
+	// index on _id is not among them.
+	Indexes []Index
+	// References are the fields of type ref, at any depth.
+	References []Reference
+	// Relations are sorted by name.
+	Relations []Relation
+
+	idShape *bsonjson.Shape
+	// rules are those of the whole document: an object's.
+	rules *rules
+}
+
+// IDKind says how documents of a collection get their id.
+type IDKind uint8
+
+// The id kinds. Increment is a rising int that the service allocates, String
+// and Int are chosen by the client, ObjectID and UUID (version 7) are generated
+// where the client sends none.
+const (
+	ObjectID IDKind = iota
+	UUID
+	Increment
+	String
+	Int
+)
+
+// Generated reports whether a document may be created without an id.
+func (k IDKind) Generated() bool { return k == ObjectID || k == UUID || k == Increment }
+
+// Settable reports whether a client may choose the id.
+func (k IDKind) Settable() bool { return k != Increment }
+
+// String returns the kind as schema files name it.
+func (k IDKind) String() string { return idKindNames[k] }
+
+var idKindNames = []string{ObjectID: "objectId", UUID: "uuid", Increment: "increment", String: "string", Int: "int"}
+
+// Index is a secondary index of a collection.
+type Index struct {
+	// Name is made from the keys, and from a hash of the options where the keys
+	// alone would not tell two indexes apart.
+	Name string
+	// Keys are as MongoDB has them: stored paths (_id for id) with 1, -1,
+	// "text" or "2dsphere".
+	Keys bson.D
+	// Fields are the paths of Keys as clients know them (id for _id).
+	Fields []string
+	Unique bool
+	// Partial is the filter of a partial index; nil for one of all documents.
+	Partial bson.D
+	// ExpireAfter is how long after the date of its one key MongoDB deletes a
+	// document; nil for never.
+	ExpireAfter *time.Duration
+}
+
+// Reference is a field that holds the id of a document of a collection.
+type Reference struct {
+	// Path is dotted, and leads through arrays without an index.
+	Path     string
+	To       string
+	OnDelete OnDelete
+	// Many is set where an array lies on the path.
+	Many bool
+}
+
+// OnDelete says what becomes of a document when the one that it refers to is
+// deleted.
+type OnDelete uint8
+
+// The answers to a delete: refuse it, delete the referring documents too, or
+// take the reference out of them.
+const (
+	Restrict OnDelete = iota
+	Cascade
+	SetNull
+)
+
+// String returns the answer as schema files name it.
+func (d OnDelete) String() string { return onDeleteNames[d] }
+
+var onDeleteNames = []string{Restrict: "restrict", Cascade: "cascade", SetNull: "set_null"}
+
+// Relation is a named way from a document to others.
+type Relation struct {
+	Name string
+	Kind RelationKind
+	// Target is the collection that the way leads to.
+	Target string
+	// By is the path of the field that holds the id: of this collection for
+	// BelongsTo, of Target for HasMany and HasOne.
+	By string
+}
+
+// RelationKind tells on which side the id is kept, and how many it leads to.
+type RelationKind uint8
+
+// The relation kinds.
+const (
+	BelongsTo RelationKind = iota
+	HasMany
+	HasOne
+)
+
+// String returns the kind as schema files name it.
+func (k RelationKind) String() string { return relationKindNames[k] }
+
+var relationKindNames = []string{BelongsTo: "belongs_to", HasMany: "has_many", HasOne: "has_one"}

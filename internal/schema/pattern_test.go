@@ -1,0 +1,71 @@
+package schema
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestPatternsAreWrittenForEveryEngine(t *testing.T) {
+	tests := []struct{ source, pcre, ecma string }{
+		{`^[a-z]+$`, `^[a-z]+\z`, `^[a-z]+$`},
+		{`\d{2,}\w\W`, `\d{2,}\w[^0-9A-Z_a-z]`, `\d{2,}\w[^0-9A-Z_a-z]`},
+		{`\s`, `[\x09-\x0a\x0c-\x0d ]`, `[\x09-\x0a\x0c-\x0d ]`},
+		{`a.c`, `a[^\n]c`, `a[^\n]c`},
+		{`(?s)a.c`, `a[\s\S]c`, `a[\s\S]c`},
+		{`(?i)ok`, "[Oo][Kk\u212a]", "[Oo][Kk\u212a]"},
+		{`(foo|bar)?(?P<name>x)`, `(?:foo|bar)?x`, `(?:foo|bar)?x`},
+		{`(?:ab){3}c{1,2}?`, `(?:ab){3}c{1,2}`, `(?:ab){3}c{1,2}`},
+		{`\Aa\z`, `^a\z`, `^a$`},
+		{`\.\$/[\]^-]`, `\.\$\/[\-\]-\^]`, `\.\$\/[\-\]-\^]`},
+		{`[^a]`, `[^a]`, `[^a]`},
+		{``, `(?:)`, `(?:)`},
+	}
+	for _, test := range tests {
+		p, err := newPattern(test.source)
+		if err != nil {
+			t.Errorf("%s: %v", test.source, err)
+			continue
+		}
+		if p.pcre != test.pcre || p.ecma != test.ecma {
+			t.Errorf("%s: PCRE %q, ECMA %q; want %q, %q", test.source, p.pcre, p.ecma, test.pcre, test.ecma)
+		}
+	}
+}
+
+func TestPatternsThatAreTooLargeAreRefused(t *testing.T) {
+	for source, want := range map[string]string{
+		strings.Repeat("a", 1001):            "over 1000 bytes",
+		strings.Repeat(`\p{L}\p{Lu}\PN`, 20): "too large for MongoDB",
+	} {
+		if _, err := newPattern(source); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("newPattern(%.20s…): %v; want %q", source, err, want)
+		}
+	}
+}
+
+// TestWrittenPatternsMatchTheSame compares a pattern with its ECMA form, which
+// Go's engine reads too.
+func TestWrittenPatternsMatchTheSame(t *testing.T) {
+	atoms := []string{`a`, `b`, `Z`, `\d`, `\s`, `\W`, `.`, `[a-c]`, `[^b\-]`, `[^\d\s]`, `\b`, `^`, `$`, `(?i:k)`, `(?s:.)`, `\x{1F600}`, `é`,
+		`\pL`, `(a|bc)`, `(?:x*)`, `a+?`, `b{1,2}`, `\.`, `-`, `[[:punct:]]`, `\n`, `\x{D7FF}`, `[\x{D000}-\x{E000}]`}
+	text := rapid.StringOfN(rapid.SampledFrom([]rune("abcZk\u212ax 1.-\n\té\U0001F600")), 0, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		source := strings.Join(rapid.SliceOfN(rapid.SampledFrom(atoms), 1, 5).Draw(t, "atoms"), rapid.SampledFrom([]string{"", "|"}).Draw(t, "join"))
+		p, err := newPattern(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := regexp.Compile(p.ecma)
+		if err != nil {
+			t.Fatalf("%s was written as %s: %v", source, p.ecma, err)
+		}
+		for range 10 {
+			if s := text.Draw(t, "text"); written.MatchString(s) != p.re.MatchString(s) {
+				t.Fatalf("%q: %s matches %v, %s does not agree", s, source, p.re.MatchString(s), p.ecma)
+			}
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/filter"
+)
+
+// relations reads the relations of a collection. Whether the fields that they
+// go by are there is checked when every collection is compiled.
+func (c *compiler) relations(d *declaration, at *node) {
+	if at == nil {
+		return
+	}
+	if at.kind != mappingNode {
+		c.problems.add(at, "must be a mapping such as {posts: {has_many: posts, by: authorId}}, not %s", at.kind)
+		return
+	}
+	for _, e := range at.entries {
+		if reason := badRelationName(e.key.text, d.c.Fields); reason != "" {
+			c.problems.add(e.key, "the relation name %q %s", shorten(e.key.text), reason)
+		}
+		if relation, ok := c.relation(e.key.text, e.value); ok {
+			d.c.Relations = append(d.c.Relations, relation)
+			d.relations[e.key.text] = e.value
+		}
+	}
+	slices.SortFunc(d.c.Relations, func(a, b Relation) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func badRelationName(name string, fields *bsonjson.Fields) string {
+	if _, taken := fields.Lookup([]byte(name)); taken {
+		return "is a field's; an included document stands beside the fields"
+	}
+	switch {
+	case name == "":
+		return "is empty"
+	case strings.ContainsAny(name, ".,"):
+		return "holds a dot or a comma, which separate relations in include"
+	}
+	return bsonjson.BadName(name)
+}
+
+func (c *compiler) relation(name string, n *node) (Relation, bool) {
+	relation := Relation{Name: name}
+	kinds, by := 0, (*node)(nil)
+	if n.kind != mappingNode {
+		c.problems.add(n, "must be a mapping such as {has_many: posts, by: authorId}, not %s", n.kind)
+		return relation, false
+	}
+	to := func(kind RelationKind) func(*node) {
+		return func(at *node) {
+			kinds++
+			relation.Kind = kind
+			if target := c.target(at); target != nil {
+				relation.Target = target.c.Name
+			}
+		}
+	}
+	c.keys(n, "a relation", []keyReader{
+		{BelongsTo.String(), to(BelongsTo)},
+		{HasMany.String(), to(HasMany)},
+		{HasOne.String(), to(HasOne)},
+		{"by", func(at *node) { by = at }},
+	})
+	if kinds != 1 {
+		c.problems.add(n, "must have exactly one of %s, with the collection that it leads to", list(relationKindNames))
+	}
+	if by == nil {
+		c.problems.add(n, `"by" is missing: the field that holds the id`)
+		return relation, false
+	}
+	relation.By, _ = c.word(by)
+	return relation, kinds == 1 && relation.Target != "" && relation.By != ""
+}
+
+// crossChecks notes relations whose field does not hold ids of the collection
+// that they lead to, or from.
+func (c *compiler) crossChecks(d *declaration) {
+	for _, relation := range d.c.Relations {
+		holder, held := c.byName[relation.Target], d
+		if relation.Kind == BelongsTo {
+			holder, held = d, holder
+		}
+		c.relationField(d.relations[relation.Name].get("by"), relation.By, holder, held)
+	}
+}
+
+// relationField checks that the field of holder can hold an id of held.
+func (c *compiler) relationField(at *node, path string, holder, held *declaration) {
+	target, err := filter.Fields(holder.c.Fields)(path)
+	if err != nil {
+		c.problems.add(at, "%q of %s %s", shorten(path), holder.c.Name, err)
+		return
+	}
+	for _, ref := range holder.c.References {
+		if ref.Path == path && ref.To != held.c.Name {
+			c.problems.add(at, "%q of %s refers to %s, not to %s", path, holder.c.Name, ref.To, held.c.Name)
+			return
+		}
+	}
+	want := fieldTypes[held.c.ID.idType()]
+	if elementKind(target.Shape) != want.kind {
+		c.problems.add(at, "%q of %s is of type %s, and the ids of %s are %s", path, holder.c.Name,
+			elementKind(target.Shape), held.c.Name, want.name)
+	}
+}

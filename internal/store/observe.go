@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
+
+	"github.com/sheafdb/sheaf/internal/observe"
+)
+
+// named returns ctx with the name of the collection that it is used for, so
+// that the command monitor need not copy every command to read it there.
+func (s *Store) named(ctx context.Context, collection string) context.Context {
+	if !s.observed {
+		return ctx
+	}
+	return &namedContext{ctx, collection}
+}
+
+type namedContext struct {
+	context.Context
+	collection string
+}
+
+type collectionKey struct{}
+
+// Value returns the name for its key.
+func (c *namedContext) Value(key any) any {
+	if key == (collectionKey{}) {
+		return c.collection
+	}
+	return c.Context.Value(key)
+}
+
+// commandMonitor tells an observer of every command that was answered or not.
+// What a retry sends again counts again.
+func commandMonitor(o *observe.Observer) *event.CommandMonitor {
+	emit := func(ctx context.Context, name string, took time.Duration, documents int, err error) {
+		collection, _ := ctx.Value(collectionKey{}).(string)
+		o.Command(ctx, observe.Command{Name: name, Collection: collection, Duration: took, Documents: documents, Err: err})
+	}
+	return &event.CommandMonitor{
+		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) {
+			emit(ctx, e.CommandName, e.Duration, countDocuments(e.Reply), nil)
+		},
+		Failed: func(ctx context.Context, e *event.CommandFailedEvent) {
+			emit(ctx, e.CommandName, e.Duration, 0, mapError(ctx, e.Failure))
+		},
+	}
+}
+
+// countDocuments returns how many documents a reply is about: those in the
+// batch of a cursor, or those that a write counted.
+func countDocuments(reply bson.Raw) int {
+	if cursor, ok := reply.Lookup("cursor").DocumentOK(); ok {
+		return batchLength(cursor)
+	}
+	if n, ok := reply.Lookup("n").AsInt64OK(); ok {
+		return int(n)
+	}
+	if reply.Lookup("value").Type == bson.TypeEmbeddedDocument {
+		return 1
+	}
+	return 0
+}
+
+func batchLength(cursor bson.Raw) int {
+	for _, name := range []string{"firstBatch", "nextBatch"} {
+		batch, ok := cursor.Lookup(name).ArrayOK()
+		if !ok {
+			continue
+		}
+		values, err := batch.Values()
+		if err != nil {
+			return 0
+		}
+		return len(values)
+	}
+	return 0
+}
+
+// Pool is the state of the connections to all servers.
+type Pool struct {
+	// Open connections are idle or InUse; Waiting is how many operations wait
+	// for one.
+	Open, InUse, Waiting int64
+}
+
+// Pool returns how many connections there are. It counts only where there is an
+// observer.
+func (s *Store) Pool() Pool {
+	return Pool{Open: s.pool.open.Load(), InUse: s.pool.inUse.Load(), Waiting: s.pool.waiting.Load()}
+}
+
+type poolCounts struct {
+	open, inUse, waiting atomic.Int64
+}
+
+func (p *poolCounts) monitor() *event.PoolMonitor {
+	return &event.PoolMonitor{Event: func(e *event.PoolEvent) {
+		switch e.Type {
+		case event.ConnectionCreated:
+			p.open.Add(1)
+		case event.ConnectionClosed:
+			p.open.Add(-1)
+		case event.ConnectionCheckOutStarted:
+			p.waiting.Add(1)
+		case event.ConnectionCheckOutFailed:
+			p.waiting.Add(-1)
+		case event.ConnectionCheckedOut:
+			p.waiting.Add(-1)
+			p.inUse.Add(1)
+		case event.ConnectionCheckedIn:
+			p.inUse.Add(-1)
+		}
+	}}
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+)
+
+// Get returns the document with an id, NotFound where there is none.
+func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
+	result := s.collection(collection).FindOne(s.named(ctx, collection), byID(id))
+	doc, err := result.Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, fault.New(fault.NotFound, "%s has no document with this id", collection)
+	}
+	return doc, s.failed(ctx, err)
+}
+
+// Query says what to find. Its documents are those of MongoDB's find command.
+type Query struct {
+	Collection string
+	// Filter selects the documents; nil for all.
+	Filter bson.Raw
+	// Sort and Projection are nil for none.
+	Sort, Projection bson.Raw
+	// Limit is the largest number of documents; 0 for all.
+	Limit int64
+	// Batch is how many documents come at once; 0 for the limit, or MongoDB's
+	// own measure where there is none.
+	Batch int32
+}
+
+// Find runs a query. The Rows must be closed.
+func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
+	ctx = s.named(ctx, q.Collection)
+	filter := q.Filter
+	if filter == nil {
+		filter = emptyDocument
+	}
+	cursor, err := s.collection(q.Collection).Find(ctx, filter, q.options())
+	if err != nil {
+		return nil, s.failed(ctx, err)
+	}
+	return &Rows{store: s, ctx: ctx, cursor: cursor}, nil
+}
+
+var emptyDocument = bson.Raw{5, 0, 0, 0, 0}
+
+func (q Query) options() *options.FindOptionsBuilder {
+	o := options.Find()
+	if q.Sort != nil {
+		o.SetSort(q.Sort)
+	}
+	if q.Projection != nil {
+		o.SetProjection(q.Projection)
+	}
+	if q.Limit > 0 {
+		o.SetLimit(q.Limit)
+	}
+	switch {
+	case q.Batch > 0:
+		o.SetBatchSize(q.Batch)
+	case q.Limit > 0 && q.Limit < maxFirstBatch:
+		// One more than the limit makes MongoDB close the cursor by itself.
+		o.SetBatchSize(int32(q.Limit) + 1)
+	}
+	return o
+}
+
+// maxFirstBatch bounds the documents that a limit alone makes come at once.
+const maxFirstBatch = 10_000
+
+// Rows are the documents that a query found, in batches as MongoDB sends them.
+// They are for one goroutine.
+type Rows struct {
+	store  *Store
+	ctx    context.Context
+	cursor *mongo.Cursor
+}
+
+// Next goes to the next document, and reports whether there is one.
+func (r *Rows) Next() bool { return r.cursor.Next(r.ctx) }
+
+// Document returns the document that Next went to. It is valid until the next
+// call of Next or Close.
+func (r *Rows) Document() bson.Raw { return r.cursor.Current }
+
+// Err returns why Next found no more, nil for the end.
+func (r *Rows) Err() error { return r.store.failed(r.ctx, r.cursor.Err()) }
+
+const cursorCloseTimeout = time.Second
+
+// Close frees what the query holds, on the server too.
+func (r *Rows) Close() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), cursorCloseTimeout)
+	defer cancel()
+	// A cursor that cannot be closed ends on the server by itself.
+	_ = r.cursor.Close(ctx)
+}
+
+// byID returns the filter of one document.
+func byID(id bson.RawValue) bson.Raw {
+	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+10))
+	dst = appendRaw(dst, "_id", id)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
+	return dst
+}
+
+// byVersion returns the filter of one document in one version.
+func byVersion(id bson.RawValue, version int64) bson.Raw {
+	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+27))
+	dst = appendRaw(dst, "_id", id)
+	dst = bsoncore.AppendInt64Element(dst, "version", version)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
+	return dst
+}
+
+func appendRaw(dst []byte, name string, value bson.RawValue) []byte {
+	return append(bsoncore.AppendHeader(dst, bsoncore.Type(value.Type), name), value.Value...)
+}

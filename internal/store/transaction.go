@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+)
+
+// InTransaction runs fn so that all it does through the context that it is
+// given is stored, or none: when fn returns an error, or an operation of the
+// transaction failed, whatever fn made of that. Reads see one snapshot.
+//
+// fn is run again when other writes are in the way, for as long as
+// Options.RetryTime, so it must have no effect outside. It is done with when
+// ctx ends before the commit; once the commit is sent its answer is waited for.
+// Inside a transaction, InTransaction runs fn as a part of that.
+//
+// An error that fn returns is returned as it is.
+func (s *Store) InTransaction(ctx context.Context, fn func(context.Context) error) error {
+	if transactionOf(ctx) != nil {
+		return fn(ctx)
+	}
+	session, err := s.client.StartSession(options.Session().SetCausalConsistency(false))
+	if err != nil {
+		return mapError(ctx, err)
+	}
+	run, cancel := s.detach(ctx)
+	defer cancel()
+	t := &transaction{session: session, client: ctx, until: time.Now().Add(s.retryTime)}
+	t.ctx = mongo.NewSessionContext(context.WithValue(run, transactionKey{}, t), session)
+	defer t.end()
+	return t.run(fn)
+}
+
+type transactionKey struct{}
+
+// transactionOf returns the transaction that ctx belongs to, nil for none.
+func transactionOf(ctx context.Context) *transaction {
+	t, _ := ctx.Value(transactionKey{}).(*transaction)
+	return t
+}
+
+// outside returns ctx without its transaction.
+func outside(ctx context.Context) context.Context {
+	if transactionOf(ctx) == nil {
+		return ctx
+	}
+	return mongo.NewSessionContext(context.WithValue(ctx, transactionKey{}, (*transaction)(nil)), nil)
+}
+
+// transaction is one that is under way, over all its attempts.
+type transaction struct {
+	session *mongo.Session
+	// client is the context of who asked, ctx that of the operations.
+	client, ctx context.Context
+	// until is when the last attempt may begin.
+	until time.Time
+	// failure is that of the first operation of this attempt that failed.
+	// MongoDB has given up the transaction then, so there is nothing to commit.
+	failure error
+	// conflict is set where the failure is one that a new attempt can mend. It
+	// is noted here as fn may hide what the driver says.
+	conflict bool
+}
+
+// note keeps the failure of an operation, as the driver and as Sheaf tell it.
+func (t *transaction) note(driver, told error) {
+	t.conflict = t.conflict || hasLabel(driver, labelTransient)
+	if t.failure == nil {
+		t.failure = told
+	}
+}
+
+var snapshot = options.Transaction().SetReadConcern(readconcern.Snapshot()).
+	SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
+
+// run makes attempts until one is decided or the time is up.
+func (t *transaction) run(fn func(context.Context) error) error {
+	for wait := newBackoff(t.until); ; {
+		err := t.attempt(fn)
+		if err == nil || !t.conflict || !wait.sleep(t.client) {
+			return err
+		}
+	}
+}
+
+func (t *transaction) attempt(fn func(context.Context) error) error {
+	t.failure, t.conflict = nil, false
+	if err := t.client.Err(); err != nil {
+		return mapError(t.client, err)
+	}
+	if err := t.session.StartTransaction(snapshot); err != nil {
+		return mapError(t.ctx, err)
+	}
+	err := fn(t.ctx)
+	if err == nil {
+		err = t.failure
+	}
+	if err == nil {
+		err = mapError(t.client, t.client.Err())
+	}
+	if err != nil {
+		t.abort()
+		return err
+	}
+	return t.commit()
+}
+
+// commit asks for the commit until it is known what became of it, or the time
+// of the operations is up.
+func (t *transaction) commit() error {
+	deadline, _ := t.ctx.Deadline()
+	for wait := newBackoff(deadline); ; {
+		err := t.session.CommitTransaction(t.ctx)
+		if err == nil {
+			return nil
+		}
+		if !hasLabel(err, labelUnknownCommit) || !wait.sleep(t.ctx) {
+			t.conflict = hasLabel(err, labelTransient) && !hasLabel(err, labelUnknownCommit)
+			return mapError(t.ctx, err)
+		}
+	}
+}
+
+// endTimeout bounds what is sent for a transaction that is over. One that the
+// server hears nothing of ends there by itself after a minute.
+const endTimeout = 2 * time.Second
+
+func (t *transaction) abort() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
+	defer cancel()
+	// An abort that fails leaves a transaction that has ended already, or will.
+	_ = t.session.AbortTransaction(ctx)
+}
+
+// end gives the session back, and aborts what a panic of fn left open.
+func (t *transaction) end() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
+	defer cancel()
+	t.session.EndSession(ctx)
+}
+
+// backoff is the wait between attempts: random, up to a bound that doubles from
+// 2 ms to 128 ms.
+type backoff struct {
+	until time.Time
+	bound time.Duration
+}
+
+func newBackoff(until time.Time) *backoff { return &backoff{until: until, bound: 2 * time.Millisecond} }
+
+// sleep waits, and reports whether there is time for another attempt and
+// somebody who wants it.
+func (b *backoff) sleep(ctx context.Context) bool {
+	wait := time.Duration(rand.Int64N(int64(b.bound)))
+	b.bound = min(2*b.bound, 128*time.Millisecond)
+	if time.Now().Add(wait).After(b.until) {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+)
+
+// maxDocument is the size of MongoDB's largest document, in bytes.
+const maxDocument = 16 << 20
+
+// Insert stores a document that has its _id. It fails with DuplicateKey where a
+// unique value is taken, and with ValidationFailed where the validator refuses
+// the document.
+func (s *Store) Insert(ctx context.Context, collection string, doc bson.Raw) error {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = s.collection(collection).InsertOne(ctx, doc)
+	return s.failed(ctx, err)
+}
+
+// Failure is a document of many that was not stored.
+type Failure struct {
+	// Index is the place of the document among those given.
+	Index int
+	Err   *fault.Error
+}
+
+// InsertMany stores documents, each with its _id, in no order. It returns those
+// that were refused, rising by index; the others are stored unless the error is
+// set: then each of them may be or not.
+//
+// In a transaction a refusal is the end of the transaction, and MongoDB names
+// the first only.
+func (s *Store) InsertMany(ctx context.Context, collection string, docs []bson.Raw) ([]Failure, error) {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	failures, send, at := sizes(docs)
+	if len(send) > 0 {
+		_, err = s.collection(collection).InsertMany(ctx, send, options.InsertMany().SetOrdered(false))
+	}
+	refused, err := s.refusals(ctx, err)
+	for _, failure := range refused {
+		failure.Index = at[failure.Index]
+		failures = append(failures, failure)
+	}
+	sortFailures(failures)
+	return failures, err
+}
+
+// sizes sets those documents apart that are too large to be sent: the driver
+// would send none. at[i] is the place of send[i] among docs.
+func sizes(docs []bson.Raw) (failures []Failure, send []bson.Raw, at []int) {
+	send, at = make([]bson.Raw, 0, len(docs)), make([]int, 0, len(docs))
+	for i, doc := range docs {
+		if len(doc) > maxDocument {
+			failures = append(failures, Failure{i, fault.New(fault.PayloadTooLarge, "%s", tooLarge)})
+			continue
+		}
+		send, at = append(send, doc), append(at, i)
+	}
+	return failures, send, at
+}
+
+// refusals takes apart what became of the documents and of the command.
+func (s *Store) refusals(ctx context.Context, err error) ([]Failure, error) {
+	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
+	if !ok {
+		return nil, s.failed(ctx, err)
+	}
+	failures := make([]Failure, len(bulk.WriteErrors))
+	for i, e := range bulk.WriteErrors {
+		failures[i] = Failure{e.Index, fault.From(s.failed(ctx, mongo.WriteException{WriteErrors: mongo.WriteErrors{e.WriteError}, Labels: bulk.Labels}))}
+	}
+	if bulk.WriteConcernError == nil {
+		return failures, nil
+	}
+	return failures, s.failed(ctx, mongo.WriteException{WriteConcernError: bulk.WriteConcernError, Labels: bulk.Labels})
+}
+
+// Replace puts doc in the place of the document with an id, if that has a
+// version; it reports whether it has. It fails as Insert does.
+func (s *Store) Replace(ctx context.Context, collection string, id bson.RawValue, version int64, doc bson.Raw) (bool, error) {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	result, err := s.collection(collection).ReplaceOne(ctx, byVersion(id, version), doc)
+	if err != nil {
+		return false, s.failed(ctx, err)
+	}
+	return result.MatchedCount == 1, nil
+}
+
+// Delete deletes the document with an id, where version is not nil only if it
+// has that version. It reports whether it did.
+func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue, version *int64) (bool, error) {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	filter := byID(id)
+	if version != nil {
+		filter = byVersion(id, *version)
+	}
+	result, err := s.collection(collection).DeleteOne(ctx, filter)
+	if err != nil {
+		return false, s.failed(ctx, err)
+	}
+	return result.DeletedCount == 1, nil
+}
+
+// write returns the context of a write. A client that hung up before gets
+// nothing written.
+func (s *Store) write(ctx context.Context, collection string) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, s.failed(ctx, err)
+	}
+	ctx, cancel := s.detach(ctx)
+	return s.named(ctx, collection), cancel, nil
+}
