@@ -14,9 +14,9 @@ import (
 
 // serveHTTP answers requests by handler until ctx is cancelled, then stops
 // accepting, and returns when the requests under way are answered or the limit
-// for that has run out. It writes the one line on stdout when it can serve, and
-// calls stopping, before anything else, when it is told to end.
-func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, stopping func(), stdout io.Writer, log *slog.Logger) error {
+// for that has run out. When it can serve it writes the one line on stdout and
+// calls serving; when it is told to end it calls stopping before anything else.
+func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, serving func(url string), stopping func(), stdout io.Writer, log *slog.Logger) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", settings.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", settings.Listen, listenReason(err))
@@ -24,9 +24,11 @@ func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, 
 	server := newHTTPServer(settings, handler, log)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr()); err != nil {
+	url := "http://" + listener.Addr().String()
+	if _, err := fmt.Fprintf(stdout, "listening on %s\n", url); err != nil {
 		return errors.Join(err, server.Close())
 	}
+	serving(url)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener on %s failed: %w", settings.Listen, err)

@@ -33,7 +33,7 @@ func startHTTP(t *testing.T, limit time.Duration, handler http.HandlerFunc) *htt
 	out, in := io.Pipe()
 	settings := config.HTTP{Listen: "127.0.0.1:0", HeaderTimeout: patience, ReadTimeout: patience, ShutdownTimeout: limit}
 	go func() {
-		s.ended <- serveHTTP(ctx, settings, handler, func() { close(s.stopped) }, in, slog.New(slog.DiscardHandler))
+		s.ended <- serveHTTP(ctx, settings, handler, func(string) {}, func() { close(s.stopped) }, in, slog.New(slog.DiscardHandler))
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on ")
@@ -98,7 +98,7 @@ func TestAnAddressInUseIsRefused(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	address := listener.Addr().String()
-	err = serveHTTP(t.Context(), config.HTTP{Listen: address}, nil, func() {}, io.Discard, slog.New(slog.DiscardHandler))
+	err = serveHTTP(t.Context(), config.HTTP{Listen: address}, nil, func(string) {}, func() {}, io.Discard, slog.New(slog.DiscardHandler))
 	if want := "cannot listen on " + address + ": bind: address already in use"; err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %q", err, want)
 	}

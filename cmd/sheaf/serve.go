@@ -1,7 +1,99 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
 
+	"github.com/sheafdb/sheaf/internal/api"
+	"github.com/sheafdb/sheaf/internal/config"
+	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/observe"
+	"github.com/sheafdb/sheaf/internal/query"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// serveCommand is the service.
 type serveCommand struct{}
 
-func (c *serveCommand) Run(ctx context.Context, a *app) error { return a.settledDatabase() }
+// Run serves until ctx is cancelled. It says that it listens once MongoDB
+// answers and has the collections and indexes of the schema.
+func (c *serveCommand) Run(ctx context.Context, a *app) error {
+	if err := a.settledDatabase(); err != nil {
+		return err
+	}
+	model, err := a.loadSchema("")
+	if err != nil {
+		return err
+	}
+	if err := a.openLog(ctx); err != nil {
+		return err
+	}
+	observer := observe.New(observe.Log(a.log, a.config.Log.SlowThreshold))
+	database, err := a.openDatabase(ctx, true, observer)
+	if err != nil {
+		return err
+	}
+	err = a.serve(ctx, model, database, observer)
+	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
+}
+
+// serve provides for the model and answers requests. It ends when ctx does, and
+// with an error when the private mongod ends before.
+func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer) error {
+	report, err := db.Store.Provision(ctx, model)
+	if err != nil {
+		return err
+	}
+	if !report.Empty() {
+		a.log.InfoContext(ctx, "collections made ready", "collections", report.Collections, "validators", report.Validators, "indexes", report.Indexes)
+	}
+	service := api.New(engine.New(db.Store, model), api.Options{
+		BodyLimit: int64(a.config.HTTP.BodyLimit),
+		Timeout:   a.config.HTTP.RequestTimeout,
+		Limits:    query.Limits{DefaultLimit: a.config.HTTP.ListLimit, MaxLimit: a.config.HTTP.ListLimitMax},
+		Version:   versionName(),
+		Observer:  observer,
+		Log:       a.log,
+	})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer watch(db, cancel)()
+	err = serveHTTP(ctx, a.config.HTTP, service, a.invite(model), service.Stop, a.stdout, a.log)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// watch cancels when the private mongod ends on its own, until it is told to
+// stop watching.
+func watch(db *database, cancel context.CancelCauseFunc) (stop func()) {
+	if db.Server == nil {
+		return func() {}
+	}
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-db.Server.Done():
+			cancel(fmt.Errorf("the private mongod ended: %w", db.Server.Err()))
+		case <-stopped:
+		}
+	}()
+	return func() {
+		close(stopped)
+		<-ended
+	}
+}
+
+// invite returns what tells a developer what to try first; nothing in the other
+// profiles.
+func (a *app) invite(model *schema.Model) func(url string) {
+	if a.config.Profile != config.Development || len(model.Collections) == 0 {
+		return func(string) {}
+	}
+	return func(url string) {
+		_, _ = fmt.Fprintf(a.stderr, "try     curl %s/v1/%s\nread    %s/docs\n", url, model.Collections[len(model.Collections)-1].Name, url)
+	}
+}

@@ -14,12 +14,23 @@ type versionCommand struct{}
 
 // Run prints the version, and what the program was built from and for.
 func (versionCommand) Run(a *app) error {
-	name, commit := version, ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		name, commit = describeBuild(version, info)
-	}
+	name, commit := build()
 	_, err := fmt.Fprintf(a.stdout, "sheaf %s%s (%s %s/%s)\n", name, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// build returns what this program was built from.
+func build() (name, commit string) {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return describeBuild(version, info)
+	}
+	return version, ""
+}
+
+// versionName is the version alone.
+func versionName() string {
+	name, _ := build()
+	return name
 }
 
 // describeBuild returns the stamped version, or the module's, and the commit

@@ -20,6 +20,16 @@ func (s *Store) named(ctx context.Context, collection string) context.Context {
 	return &namedContext{ctx, collection}
 }
 
+// requests returns ctx with how many requests share what is done with it.
+func (s *Store) requests(ctx context.Context, n int) context.Context {
+	if !s.observed {
+		return ctx
+	}
+	return context.WithValue(ctx, requestsKey{}, n)
+}
+
+type requestsKey struct{}
+
 type namedContext struct {
 	context.Context
 	collection string
@@ -40,7 +50,8 @@ func (c *namedContext) Value(key any) any {
 func commandMonitor(o *observe.Observer) *event.CommandMonitor {
 	emit := func(ctx context.Context, name string, took time.Duration, documents int, err error) {
 		collection, _ := ctx.Value(collectionKey{}).(string)
-		o.Command(ctx, observe.Command{Name: name, Collection: collection, Duration: took, Documents: documents, Err: err})
+		requests, _ := ctx.Value(requestsKey{}).(int)
+		o.Command(ctx, observe.Command{Name: name, Collection: collection, Duration: took, Documents: documents, Requests: requests, Err: err})
 	}
 	return &event.CommandMonitor{
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) {

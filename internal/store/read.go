@@ -9,16 +9,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
-
-	"github.com/sheafdb/sheaf/internal/fault"
 )
 
-// Get returns the document with an id, NotFound where there is none.
+// Get returns the document with an id, NotFound where there is none. It must
+// not be changed: other callers may have the same.
 func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
-	result := s.collection(collection).FindOne(s.named(ctx, collection), byID(id))
-	doc, err := result.Raw()
+	if transactionOf(ctx) != nil {
+		return s.findOne(ctx, collection, id)
+	}
+	doc, err := s.lane(collection).reads.do(ctx, id)
+	return doc, s.coalesced(ctx, err)
+}
+
+func (s *Store) findOne(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
+	doc, err := s.collection(collection).FindOne(s.named(ctx, collection), byID(id)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, fault.New(fault.NotFound, "%s has no document with this id", collection)
+		return nil, notFound(collection)
 	}
 	return doc, s.failed(ctx, err)
 }
@@ -113,11 +119,16 @@ func byID(id bson.RawValue) bson.Raw {
 	return dst
 }
 
-// byVersion returns the filter of one document in one version.
+// byVersion returns the filter of one document in one version. Version 0 is that
+// of a document that others stored without one.
 func byVersion(id bson.RawValue, version int64) bson.Raw {
 	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+27))
 	dst = appendRaw(dst, "_id", id)
-	dst = bsoncore.AppendInt64Element(dst, "version", version)
+	if version == 0 {
+		dst = bsoncore.AppendNullElement(dst, "version") // matches a missing field
+	} else {
+		dst = bsoncore.AppendInt64Element(dst, "version", version)
+	}
 	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
 	return dst
 }

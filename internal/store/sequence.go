@@ -15,21 +15,26 @@ import (
 // {_id: collection, last: int64}. No schema can declare its name.
 const counters = "_sheaf.counters"
 
-// maxIDs bounds the ids that one command takes.
+// maxIDs bounds the callers whose ids one command takes.
 const maxIDs = 10_000
 
-// NextID returns an id for a document of a collection: one more than any that
-// it returned before, on every instance of the service. It is never returned
-// again, so what fails after it leaves a gap. The first id follows the largest
-// integer _id in the collection.
+// NextID is NextIDs for one document.
+func (s *Store) NextID(ctx context.Context, collection string) (int64, error) {
+	return s.NextIDs(ctx, collection, 1)
+}
+
+// NextIDs returns the first of n successive ids for documents of a collection,
+// larger than any that were returned before, on every instance of the service.
+// They are never returned again, so what fails after it leaves a gap. The first
+// id follows the largest integer _id in the collection.
 //
 // It takes no part in a transaction: ids that one does not use are lost.
-func (s *Store) NextID(ctx context.Context, collection string) (int64, error) {
-	id, err := s.sequence(collection).batcher.do(outside(ctx), struct{}{})
+func (s *Store) NextIDs(ctx context.Context, collection string, n int) (int64, error) {
+	first, err := s.sequence(collection).batcher.do(outside(ctx), int64(n))
 	if errors.Is(err, errBatcherClosed) {
 		err = mongo.ErrClientDisconnected
 	}
-	return id, mapError(ctx, err)
+	return first, mapError(ctx, err)
 }
 
 // RaiseSequence makes the ids that NextID returns from now on larger than
@@ -55,7 +60,7 @@ func raise(atLeast int64) bson.D {
 type sequence struct {
 	store      *Store
 	collection string
-	batcher    *batcher[struct{}, int64]
+	batcher    *batcher[int64, int64]
 }
 
 func (q *sequence) close() { q.batcher.close() }
@@ -72,11 +77,17 @@ func (s *Store) sequence(collection string) *sequence {
 	return loaded.(*sequence)
 }
 
-// allocate takes as many ids as there are calls.
-func (q *sequence) allocate(ctx context.Context, calls []*call[struct{}, int64]) {
-	last, err := q.advance(q.store.named(ctx, counters), int64(len(calls)))
-	for i, c := range calls {
-		c.response, c.err = last-int64(len(calls)-1-i), err
+// allocate takes as many ids as the calls ask for.
+func (q *sequence) allocate(ctx context.Context, calls []*call[int64, int64]) {
+	var total int64
+	for _, c := range calls {
+		total += c.request
+	}
+	last, err := q.advance(q.store.named(ctx, counters), total)
+	next := last - total + 1
+	for _, c := range calls {
+		c.response, c.err = next, err
+		next += c.request
 	}
 }
 

@@ -12,6 +12,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -73,6 +74,8 @@ type Store struct {
 	collections sync.Map
 	// sequences caches the *sequence of a collection by its name.
 	sequences sync.Map
+	// lanes caches the *lane of a collection by its name.
+	lanes sync.Map
 }
 
 // Open connects to a database and returns when its primary answers. It refuses
@@ -143,9 +146,17 @@ func (s *Store) Close(ctx context.Context) error {
 		value.(*sequence).close()
 		return true
 	})
+	s.lanes.Range(func(_, value any) bool {
+		value.(*lane).close()
+		return true
+	})
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	return mapError(ctx, s.client.Disconnect(ctx))
+	err := s.client.Disconnect(ctx)
+	if errors.Is(err, mongo.ErrClientDisconnected) {
+		return nil // closed before
+	}
+	return mapError(ctx, err)
 }
 
 // collection returns the handle of a collection.

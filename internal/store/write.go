@@ -23,8 +23,12 @@ func (s *Store) Insert(ctx context.Context, collection string, doc bson.Raw) err
 		return err
 	}
 	defer done()
-	_, err = s.collection(collection).InsertOne(ctx, doc)
-	return s.failed(ctx, err)
+	if transactionOf(ctx) != nil {
+		_, err = s.collection(collection).InsertOne(ctx, doc)
+		return s.failed(ctx, err)
+	}
+	_, err = s.lane(collection).inserts.do(ctx, doc)
+	return s.coalesced(ctx, err)
 }
 
 // Failure is a document of many that was not stored.

@@ -1,0 +1,53 @@
+# make run and make test fetch what they need. SHEAF_CACHE is where a fetched
+# mongod is kept (by default the user's cache folder).
+
+GO       ?= go
+SCHEMA   ?= examples/blog/schema
+LISTEN   ?= 127.0.0.1:8080
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Serve examples/blog on a private mongod (SCHEMA=, LISTEN=).
+	bin/sheaf serve --schema $(SCHEMA) --listen $(LISTEN) --log-level info
+
+.PHONY: build
+build: ## Build bin/sheaf.
+	$(GO) build -trimpath -o bin/sheaf ./cmd/sheaf
+
+.PHONY: test
+test: ## Run all tests, with the race detector, against a real mongod.
+	$(GO) test -race -p 2 -timeout 15m ./...
+
+.PHONY: test-browser
+test-browser: ## Run the tests of the API page in a real browser (chromium on the PATH).
+	$(GO) test -tags browser -count=1 -run Browser ./internal/reference
+
+.PHONY: lint
+lint: ## Check format and code.
+	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	golangci-lint run
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME.
+	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$package/*_test.go | cut -c6-); do \
+			echo "fuzz $$package $$target"; \
+			$(GO) test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x; \
+		done; \
+	done
+
+.PHONY: bench
+bench: build ## Measure Sheaf beside a hand-written service; print ratios.
+	$(GO) build -trimpath -o bin/handwritten ./internal/bench/handwritten
+	$(GO) run ./internal/bench -sheaf bin/sheaf -handwritten bin/handwritten
+
+.PHONY: clean
+clean: ## Delete what was built; the data in .sheaf stays.
+	rm -rf bin

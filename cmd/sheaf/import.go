@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/importer"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// importCommand puts the documents of a file into a collection.
+type importCommand struct {
+	Collection string `arg:"" help:"The collection, as the schema names it."`
+	File       string `arg:"" help:"NDJSON, a JSON array, or JSON documents in a row; MongoDB's Extended JSON too. - is the standard input."`
+	Refused    string `name:"refused" placeholder:"PATH" help:"File for the documents that are refused, with reasons: FILE.refused.ndjson where it is left out."`
+}
+
+// Run imports the file and prints the counts. Documents that are refused are an
+// error; the others are imported all the same.
+func (c *importCommand) Run(ctx context.Context, a *app) error {
+	if err := a.settledDatabase(); err != nil {
+		return err
+	}
+	model, err := a.loadSchema("")
+	if err != nil {
+		return err
+	}
+	collection, ok := model.Lookup(c.Collection)
+	if !ok {
+		return unknownCollection(model, c.Collection)
+	}
+	input, size, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = input.Close() }()
+	return c.into(ctx, a, model, importer.Options{Collection: collection, Input: input}, size)
+}
+
+// open opens the file. Its size is -1 where it is not known.
+func (c *importCommand) open(a *app) (io.ReadCloser, int64, error) {
+	if c.File == "-" {
+		return io.NopCloser(a.stdin), -1, nil
+	}
+	file, err := os.Open(c.File)
+	if err != nil {
+		return nil, 0, usageError("cannot read the file: " + err.Error())
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder")
+	}
+	if refused, e := os.Stat(c.refusedPath()); e == nil && err == nil && os.SameFile(info, refused) {
+		err = errors.New("it is also where refused documents would go; name another by --refused")
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, 0, usageError(fmt.Sprintf("cannot import %s: %v", c.File, err))
+	}
+	if !info.Mode().IsRegular() {
+		return file, -1, nil
+	}
+	return file, info.Size(), nil
+}
+
+func (c *importCommand) refusedPath() string {
+	switch {
+	case c.Refused != "":
+		return c.Refused
+	case c.File == "-":
+		return filepath.Base(c.Collection) + ".refused.ndjson"
+	}
+	return c.File + ".refused.ndjson"
+}
+
+// into opens the database, sees to its collections and imports.
+func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o importer.Options, size int64) (err error) {
+	db, err := a.openDatabase(ctx, false, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close(ctx)) }()
+	if _, err := db.Store.Provision(ctx, model); err != nil {
+		return err
+	}
+	started := time.Now()
+	meter := newImportMeter(a.stderr, c.Collection, size)
+	refused := &refusedFile{path: c.refusedPath(), named: c.Refused != ""}
+	o.Store, o.Now, o.Progress, o.Refused = db.Store, started, meter.show, refused.add
+	counts, err := importer.Run(ctx, o)
+	meter.finish()
+	err = errors.Join(explain(err), refused.close(err == nil))
+	return errors.Join(err, c.summary(a.stdout, counts, time.Since(started)))
+}
+
+// summary prints the counts, and is an error where documents were refused.
+func (c *importCommand) summary(w io.Writer, n importer.Counts, took time.Duration) error {
+	_, err := fmt.Fprintf(w, "read %d, imported %d, already there %d, refused %d, in %.1fs\n",
+		n.Read, n.Imported, n.Present, n.Refused, took.Seconds())
+	if n.Refused > 0 {
+		return errors.Join(err, fmt.Errorf("%d %s refused; %s has the reasons", n.Refused, wereDocuments(n.Refused), c.refusedPath()))
+	}
+	return err
+}
+
+func wereDocuments(n int64) string {
+	if n == 1 {
+		return "document was"
+	}
+	return "documents were"
+}
+
+// explain says what to do about an import that did not come to its end.
+func explain(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return fmt.Errorf("%s; what is imported stays, and the same command again goes on from there", plainText(err))
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+)
+
+// newRouter puts the routes into an Echo, which matches paths and no more:
+// what else its middleware could do is done once for all routes in ServeHTTP.
+func newRouter(s *Service) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = answerError
+	for _, route := range routes {
+		handler := adapt(route)
+		e.Add(route.Method, echoPath(route.Path), handler)
+		if route.Method == http.MethodGet {
+			e.Add(http.MethodHead, echoPath(route.Path), handler)
+		}
+	}
+	return e
+}
+
+// adapt makes a handler one of Echo's.
+func adapt(route route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		x := exchangeOf(c)
+		x.route = route.Path
+		x.param = func(name string) string { return pathParam(c, name) }
+		return route.handle(x)
+	}
+}
+
+// exchangeOf returns what ServeHTTP passed as the writer.
+func exchangeOf(c echo.Context) *exchange { return c.Response().Writer.(*exchange) }
+
+// pathParam returns a part of the path without its escapes. Echo matches the
+// escaped path where that differs, and leaves the escapes in.
+func pathParam(c echo.Context, name string) string {
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value
+	}
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
+	}
+	return value
+}
+
+// answerError renders the error of a handler, or of Echo's own.
+func answerError(err error, c echo.Context) {
+	x := exchangeOf(c)
+	switch {
+	case errors.Is(err, echo.ErrNotFound):
+		err = fault.New(fault.UnknownRoute, "%s is no path of this service", x.request.URL.Path)
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		err = fault.New(fault.MethodNotAllowed, "%s is not a method of this path; Allow lists those that are", x.request.Method)
+	}
+	x.fail(err)
+}
+
+// echoPath writes a path template as Echo has it: {id} is :id.
+func echoPath(template string) string {
+	path := make([]byte, 0, len(template))
+	for i := range len(template) {
+		switch template[i] {
+		case '{':
+			path = append(path, ':')
+		case '}':
+		default:
+			path = append(path, template[i])
+		}
+	}
+	return string(path)
+}

@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/observe"
+)
+
+// exchange is one request and its answer, as handlers see them. It is the
+// http.ResponseWriter of the request and counts what is written.
+type exchange struct {
+	http.ResponseWriter
+	service *Service
+	request *http.Request
+	// route is the path template that matched, and param a part of the path.
+	route string
+	param func(name string) string
+
+	began  time.Time
+	stages []stage
+	status int
+	bytes  int64
+	err    error
+}
+
+// stage is a span of the answer's time, for Server-Timing.
+type stage struct {
+	name string
+	took time.Duration
+}
+
+// WriteHeader writes the status, once.
+func (x *exchange) WriteHeader(status int) {
+	if x.status != 0 {
+		return
+	}
+	x.status = status
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes a part of the body.
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// timed runs one stage of an answer.
+func (x *exchange) timed(name string, fn func() error) error {
+	began := time.Now()
+	err := fn()
+	x.stages = append(x.stages, stage{name, time.Since(began)})
+	return err
+}
+
+// setServerTiming tells how long the stages took, in milliseconds.
+func (x *exchange) setServerTiming() {
+	if len(x.stages) == 0 {
+		return
+	}
+	dst := make([]byte, 0, 64)
+	for i, s := range x.stages {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = append(append(dst, s.name...), ";dur="...)
+		dst = strconv.AppendFloat(dst, float64(s.took)/float64(time.Millisecond), 'f', 3, 64)
+	}
+	x.Header()["Server-Timing"] = []string{string(dst)}
+}
+
+// identify gives the request its id, that of the caller where it has one, and
+// passes the trace on. The header of the answer has both.
+func (x *exchange) identify(r *http.Request) context.Context {
+	id := r.Header.Get("X-Request-Id")
+	if !isRequestID(id) {
+		id = rand.Text()
+	}
+	header := x.Header()
+	header["X-Request-Id"] = []string{id}
+	header["X-Content-Type-Options"] = nosniff
+	if parent := r.Header.Get("Traceparent"); parent != "" {
+		if child, ok := childTrace(parent); ok {
+			header["Traceparent"] = []string{child}
+		}
+	}
+	return observe.WithRequestID(r.Context(), id)
+}
+
+var nosniff = []string{"nosniff"}
+
+const maxRequestID = 128
+
+// isRequestID reports whether a caller's id is one that logs can hold.
+func isRequestID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxRequestID
+}
+
+// childTrace returns the traceparent of the service's own part of a trace (W3C
+// Trace Context, section 3.2): the same trace and flags, a new parent id.
+func childTrace(parent string) (string, bool) {
+	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	parts := strings.Split(parent, "-")
+	if len(parent) < length || len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parent) != length {
+		return "", false
+	}
+	for i, size := range []int{2, 32, 16, 2} {
+		if len(parts[i]) != size || strings.Trim(parts[i], "0123456789abcdef") != "" {
+			return "", false
+		}
+	}
+	if strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
+		return "", false
+	}
+	var span [8]byte
+	_, _ = rand.Read(span[:]) // never fails
+	return "00-" + parts[1] + "-" + hex.EncodeToString(span[:]) + "-" + parts[3], true
+}
+
+// buffers are reused between requests.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// maxPooled keeps one large answer from holding its memory for ever.
+const maxPooled = 1 << 20
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		buffers.Put(b)
+	}
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/openapi"
+	"github.com/sheafdb/sheaf/internal/reference"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// live tells that the process answers; it asks nothing of the database.
+func live(x *exchange) error { return x.sendStatus() }
+
+// readyTimeout bounds the ping of a readiness check.
+const readyTimeout = 2 * time.Second
+
+// ready tells whether requests can be served: not while the service is ending,
+// and not while the database takes no writes.
+func ready(x *exchange) error {
+	if x.service.stopping.Load() {
+		return fault.New(fault.DatabaseUnavailable, "the service is stopping")
+	}
+	ctx, cancel := context.WithTimeout(x.request.Context(), readyTimeout)
+	defer cancel()
+	if err := x.service.engine.Ping(ctx); err != nil {
+		return fault.Wrap(err, fault.DatabaseUnavailable, "the database cannot be reached")
+	}
+	return x.sendStatus()
+}
+
+func (x *exchange) sendStatus() error {
+	x.Header().Set("Cache-Control", "no-store")
+	return x.sendStatic(mediaJSON, []byte(`{"status":"ok"}`))
+}
+
+// sendStatic answers with bytes that are there.
+func (x *exchange) sendStatic(media string, body []byte) error {
+	header := x.Header()
+	header.Set("Content-Type", media)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.WriteHeader(http.StatusOK)
+	_, _ = x.Write(body) // a client that is gone needs no answer
+	return nil
+}
+
+// documentCache keeps the OpenAPI document of the model that serves.
+type documentCache struct {
+	mu    sync.Mutex
+	model *schema.Model
+	body  []byte
+}
+
+func (c *documentCache) of(model *schema.Model, version string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.model == model {
+		return c.body, nil
+	}
+	body, err := openapi.Document(openapi.Info{Version: version}, model, Routes())
+	if err == nil {
+		c.model, c.body = model, body
+	}
+	return body, err
+}
+
+func openAPI(x *exchange) error {
+	body, err := x.service.document.of(x.service.engine.Model(), x.service.options.Version)
+	if err != nil {
+		return err
+	}
+	x.Header().Set("Cache-Control", "no-cache")
+	return x.sendStatic(mediaJSON, body)
+}
+
+// contentSecurity lets a page load what the service itself has, and no more.
+const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func (x *exchange) sendPage(body []byte) error {
+	x.Header().Set("Content-Security-Policy", contentSecurity)
+	x.Header().Set("Cache-Control", "no-cache")
+	return x.sendStatic(mediaHTML, body)
+}
+
+func docs(x *exchange) error { return x.sendPage(reference.Page()) }
+
+func docsAsset(x *exchange) error {
+	body, media, ok := reference.Asset(x.param("asset"))
+	if !ok {
+		return fault.New(fault.UnknownRoute, "%s is no path of this service", x.request.URL.Path)
+	}
+	x.Header().Set("Cache-Control", "no-cache")
+	return x.sendStatic(media, body)
+}
+
+func problems(x *exchange) error { return x.sendPage(reference.Problems()) }
+
+func problemPage(x *exchange) error {
+	body, ok := reference.Problem(fault.Code(x.param("code")))
+	if !ok {
+		return fault.New(fault.UnknownRoute, "no problem is called %s; /problems lists them", strconv.Quote(x.param("code")))
+	}
+	return x.sendPage(body)
+}

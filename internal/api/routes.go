@@ -1,0 +1,145 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/openapi"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// route is a row of the table: what the OpenAPI document tells, and who answers.
+type route struct {
+	openapi.Route
+	handle func(*exchange) error
+}
+
+// Routes returns what the OpenAPI document tells of the routes.
+func Routes() []openapi.Route {
+	list := make([]openapi.Route, len(routes))
+	for i, r := range routes {
+		list[i] = r.Route
+	}
+	return list
+}
+
+var (
+	jsonForms   = []string{mediaJSON, mediaExtended}
+	writeHeader = []string{"ETag", "Server-Timing", "Preference-Applied"}
+)
+
+func headerParameter(name, description string) openapi.Parameter {
+	return openapi.Parameter{Name: name, In: "header", Description: description, Schema: schema.JSON{{Name: "type", Value: "string"}}}
+}
+
+var (
+	ifMatch     = headerParameter("If-Match", "Entity tags of the versions that the stored document must have one of, or *.")
+	ifNoneMatch = headerParameter("If-None-Match", "Entity tags of versions that are known already.")
+	ifAbsent    = headerParameter("If-None-Match", "* creates the document, which must not exist.")
+	prefer      = headerParameter("Prefer", "return=minimal leaves the document out of the answer.")
+)
+
+// routes is the table of all routes.
+var routes []route
+
+// The table refers to handlers, and they to the OpenAPI document made from it.
+func init() {
+	routes = append(documentRoutes(), operationRoutes()...)
+}
+
+func documentRoutes() []route {
+	const collection, document = "/v1/{collection}", "/v1/{collection}/{id}"
+	changes := []fault.Code{
+		fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey,
+		fault.WriteConflict, fault.VersionConflict, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed,
+		fault.DatabaseUnavailable, fault.Timeout,
+	}
+	one := openapi.Content{Media: jsonForms, Body: openapi.DocumentBody}
+	return []route{
+		{openapi.Route{
+			Method: http.MethodGet, Path: collection, ID: "list", Summary: "List documents",
+			Description: "A page in the order of ids. page.next, and the Link header, lead to the next page; the last has neither. A page of large documents can end before its limit.",
+			Parameters: []openapi.Parameter{
+				{Name: "limit", In: "query", Description: "The most documents in the page.", Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}},
+				{Name: "after", In: "query", Description: "The cursor that page.next of the page before gave.", Schema: schema.JSON{{Name: "type", Value: "string"}}},
+			},
+			Responses: []openapi.Response{{Status: 200, Description: "A page.", Headers: []string{"Link", "Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.PageBody}}},
+			Problems:  []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout},
+		}, listDocuments},
+		{openapi.Route{
+			Method: http.MethodPost, Path: collection, ID: "create", Summary: "Create a document, or all of an array",
+			Description: "An array of 1 to 1,000 documents is created whole or not at all. Every fault of the input is told at once.",
+			Parameters:  []openapi.Parameter{prefer},
+			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.CreateBody}},
+			Responses: []openapi.Response{{Status: 201, Description: "What was created; of one document with Location and ETag. Empty where Prefer asked for that.",
+				Headers: append([]string{"Location", "Vary"}, writeHeader...), Content: openapi.Content{Media: jsonForms, Body: openapi.DocumentsBody}}},
+			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DuplicateKey, fault.WriteConflict,
+				fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed, fault.DatabaseUnavailable, fault.Timeout},
+		}, createDocuments},
+		{openapi.Route{
+			Method: http.MethodGet, Path: document, ID: "get", Summary: "Read a document",
+			Parameters: []openapi.Parameter{ifNoneMatch, ifMatch},
+			Responses: []openapi.Response{
+				{Status: 200, Description: "The document.", Headers: []string{"ETag", "Server-Timing", "Cache-Control", "Vary"}, Content: one},
+				{Status: 304, Description: "The version is known already.", Headers: []string{"ETag", "Cache-Control", "Vary"}},
+			},
+			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.VersionConflict, fault.DatabaseUnavailable, fault.Timeout},
+		}, getDocument},
+		{openapi.Route{
+			Method: http.MethodPut, Path: document, ID: "replace", Summary: "Replace a document",
+			Description: "The body is the whole document; what it leaves out is gone, or gets its default. System fields may come back as they were read: a version in the body is a precondition. With If-None-Match: * it creates.",
+			Parameters:  []openapi.Parameter{ifMatch, ifAbsent, prefer},
+			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.ReplaceBody}},
+			Responses: []openapi.Response{
+				{Status: 200, Description: "The document as it is now.", Headers: append([]string{"Vary"}, writeHeader...), Content: one},
+				{Status: 201, Description: "The document, which is new. Empty where Prefer asked for that.", Headers: append([]string{"Location", "Vary"}, writeHeader...), Content: one},
+				{Status: 204, Description: "Replaced; Prefer asked for no document.", Headers: writeHeader},
+			},
+			Problems: changes,
+		}, replaceDocument},
+		{openapi.Route{
+			Method: http.MethodPatch, Path: document, ID: "patch", Summary: "Change a document by a merge patch",
+			Description: "RFC 7396: members replace, null removes, objects merge. What comes out is held against the whole schema. A version in the body is a precondition.",
+			Parameters:  []openapi.Parameter{ifMatch, ifNoneMatch, prefer},
+			Request:     &openapi.Request{Content: openapi.Content{Media: []string{mediaMergePatch, mediaJSON}, Body: openapi.PatchBody}},
+			Responses: []openapi.Response{
+				{Status: 200, Description: "The document as it is now.", Headers: append([]string{"Vary"}, writeHeader...), Content: one},
+				{Status: 204, Description: "Changed; Prefer asked for no document.", Headers: writeHeader},
+			},
+			Problems: changes,
+		}, patchDocument},
+		{openapi.Route{
+			Method: http.MethodDelete, Path: document, ID: "delete", Summary: "Delete a document",
+			Parameters: []openapi.Parameter{ifMatch, ifNoneMatch},
+			Responses:  []openapi.Response{{Status: 204, Description: "Deleted.", Headers: []string{"Server-Timing"}}},
+			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.WriteConflict, fault.VersionConflict,
+				fault.DatabaseUnavailable, fault.Timeout},
+		}, deleteDocument},
+	}
+}
+
+func operationRoutes() []route {
+	page := func(path, id, summary string, handle func(*exchange) error) route {
+		return route{openapi.Route{Method: http.MethodGet, Path: path, ID: id, Summary: summary,
+			Responses: []openapi.Response{{Status: 200, Description: "A page for people.", Content: openapi.Content{Media: []string{"text/html"}, Body: openapi.HTMLBody}}}}, handle}
+	}
+	status := openapi.Content{Media: []string{mediaJSON}, Body: openapi.StatusBody}
+	return []route{
+		{openapi.Route{Method: http.MethodGet, Path: "/livez", ID: "live", Summary: "Whether the process answers",
+			Responses: []openapi.Response{{Status: 200, Description: "It does.", Content: status}}}, live},
+		{openapi.Route{Method: http.MethodGet, Path: "/readyz", ID: "ready", Summary: "Whether requests can be served",
+			Description: "Asks the primary of the database. Not ready while the service is stopping.",
+			Responses:   []openapi.Response{{Status: 200, Description: "They can.", Content: status}},
+			Problems:    []fault.Code{fault.DatabaseUnavailable}}, ready},
+		{openapi.Route{Method: http.MethodGet, Path: "/openapi.json", ID: "openapi", Summary: "This document",
+			Responses: []openapi.Response{{Status: 200, Description: "OpenAPI 3.1.", Content: openapi.Content{Media: []string{mediaJSON}, Body: openapi.OpenAPIBody}}}}, openAPI},
+		page("/docs", "docs", "The API reference as a page", docs),
+		{openapi.Route{Method: http.MethodGet, Path: "/docs/{asset}", ID: "docsAsset", Summary: "A file of the page",
+			Responses: []openapi.Response{{Status: 200, Description: "The file.", Content: openapi.Content{Media: []string{"text/javascript", "text/css"}, Body: openapi.HTMLBody}}},
+			Problems:  []fault.Code{fault.UnknownRoute}}, docsAsset},
+		page("/problems", "problems", "The problems that the service answers with", problems),
+		{openapi.Route{Method: http.MethodGet, Path: "/problems/{code}", ID: "problem", Summary: "What a problem means",
+			Responses: []openapi.Response{{Status: 200, Description: "A page for people.", Content: openapi.Content{Media: []string{"text/html"}, Body: openapi.HTMLBody}}},
+			Problems:  []fault.Code{fault.UnknownRoute}}, problemPage},
+	}
+}

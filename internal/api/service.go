@@ -1,0 +1,104 @@
+// Package api is the HTTP side: one table of routes, handlers on net/http's
+// types, and one place where a fault becomes an answer. Echo matches the paths;
+// only echo.go knows of it.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/observe"
+	"github.com/sheafdb/sheaf/internal/query"
+)
+
+// Options are what the service needs beside an Engine.
+type Options struct {
+	// BodyLimit is the size of the largest body, in bytes.
+	BodyLimit int64
+	// Timeout bounds a request in the service and the database.
+	Timeout time.Duration
+	// Limits bound a list.
+	Limits query.Limits
+	// Version is that of the program, for the OpenAPI document.
+	Version  string
+	Observer *observe.Observer
+	// Log gets panics alone; requests are the Observer's.
+	Log *slog.Logger
+}
+
+// Service answers HTTP requests. It is safe for concurrent use.
+type Service struct {
+	engine   *engine.Engine
+	options  Options
+	router   http.Handler
+	stopping atomic.Bool
+	document documentCache
+}
+
+// New returns a Service.
+func New(e *engine.Engine, options Options) *Service {
+	s := &Service{engine: e, options: options}
+	s.router = newRouter(s)
+	return s
+}
+
+// Stop makes the service tell that it is not ready, so that no new requests are
+// sent to it while it ends.
+func (s *Service) Stop() { s.stopping.Store(true) }
+
+// ServeHTTP answers one request: the stages that every request goes through.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{ResponseWriter: w, service: s, began: time.Now()}
+	ctx, cancel := context.WithTimeout(x.identify(r), s.options.Timeout)
+	defer cancel()
+	x.request = r.WithContext(ctx)
+	defer s.finish(x)
+	s.router.ServeHTTP(x, x.request)
+}
+
+// finish answers for a handler that panicked, and emits the request.
+func (s *Service) finish(x *exchange) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler { //nolint:errorlint // panics are values, compared as net/http does
+			panic(p)
+		}
+		s.options.Log.ErrorContext(x.request.Context(), "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		x.fail(fault.Wrap(fmt.Errorf("panic: %v", p), fault.Internal, "the service failed; the log has the details under this request id"))
+	}
+	s.options.Observer.Request(x.request.Context(), observe.Request{
+		Method: x.request.Method, Route: x.route, Path: x.request.URL.Path,
+		Status: x.status, Duration: time.Since(x.began), Bytes: x.bytes, Err: x.err,
+	})
+}
+
+// statusClientGone is what the log has for a request whose client hung up.
+const statusClientGone = 499
+
+// fail answers with a problem. Where the client hung up there is nobody to
+// answer.
+func (x *exchange) fail(err error) {
+	x.err = err
+	switch {
+	case errors.Is(x.request.Context().Err(), context.Canceled):
+		x.err = nil
+		if x.status == 0 {
+			x.status = statusClientGone
+		}
+		return
+	case x.status != 0:
+		// Too late for another answer: the client sees a broken one.
+		return
+	case errors.Is(err, context.DeadlineExceeded) && fault.From(err).Code == fault.Internal:
+		err = fault.Wrap(err, fault.Timeout, "the request took longer than the service allows")
+		x.err = err
+	}
+	x.problem(fault.From(err))
+}

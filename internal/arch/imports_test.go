@@ -1,0 +1,100 @@
+// Package arch holds the direction of imports. It has tests alone.
+package arch
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sheafdb/sheaf/"
+
+// allowed lists what each package may import of this module. What is not listed
+// may import nothing of it: a new package is a decision to write down here.
+var allowed = map[string][]string{
+	"internal/fault":               {},
+	"internal/nearest":             {},
+	"internal/bsonjson":            {"internal/fault", "internal/nearest"},
+	"internal/filter":              {"internal/fault", "internal/nearest", "internal/bsonjson"},
+	"internal/schema":              {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter"},
+	"internal/query":               {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema"},
+	"internal/openapi":             {"internal/fault", "internal/bsonjson", "internal/schema"},
+	"internal/openapi/openapitest": {"internal/fault"},
+	"internal/reference":           {"internal/fault"},
+	"internal/observe":             {"internal/fault"},
+	"internal/store":               {"internal/fault", "internal/bsonjson", "internal/schema", "internal/observe"},
+	"internal/engine":              {"internal/fault", "internal/bsonjson", "internal/schema", "internal/query", "internal/store"},
+	"internal/api":                 {"internal/fault", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
+	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
+	"internal/config":              {"internal/nearest"},
+	"internal/mongod":              {},
+	"internal/testkit":             {"internal/mongod", "internal/store", "internal/openapi/openapitest"},
+	"internal/bench":               {"internal/bsonjson", "internal/fault", "internal/mongod", "internal/schema", "internal/store"},
+	"internal/bench/handwritten":   {},
+	"cmd/sheaf": {"internal/api", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/importer", "internal/mongod",
+		"internal/observe", "internal/query", "internal/schema", "internal/store"},
+}
+
+// keepers lists what only some packages may use: the reason is in
+// docs/architecture.md.
+var keepers = map[string][]string{
+	"go.mongodb.org/mongo-driver/v2/mongo":         {"internal/store", "internal/bench/handwritten"},
+	"go.mongodb.org/mongo-driver/v2/mongo/options": {"internal/store", "internal/bench/handwritten"},
+	"github.com/labstack/echo/v4":                  {"internal/api/echo.go", "internal/bench/handwritten"},
+	"os/exec":                                      {"internal/mongod", "internal/bench"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != root && entry.Name() != ".." {
+			return orSkip(err)
+		}
+		if !entry.IsDir() && strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			check(t, root, file)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func orSkip(err error) error {
+	if err != nil {
+		return err
+	}
+	return fs.SkipDir
+}
+
+func check(t *testing.T, root, file string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := filepath.Rel(root, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = filepath.ToSlash(name)
+	from := path.Dir(name)
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(allowed[from], own) {
+			t.Errorf("%s imports %s, which %s may not: lower layers know nothing of higher ones", name, own, from)
+		}
+		if users, kept := keepers[imported]; kept && !slices.Contains(users, from) && !slices.Contains(users, name) {
+			t.Errorf("%s imports %s, which only %s may: everything else stays free of it", name, imported, strings.Join(users, " and "))
+		}
+	}
+}

@@ -1,0 +1,85 @@
+// Package engine holds the use cases, without any transport: read, list, and
+// apply writes. It is where decoding, system fields, checks and preconditions
+// come together, in one order for every write.
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/query"
+	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+// Engine serves the collections of a Model from a Store. It is safe for
+// concurrent use.
+type Engine struct {
+	store *store.Store
+	model atomic.Pointer[schema.Model]
+}
+
+// New returns an Engine.
+func New(s *store.Store, model *schema.Model) *Engine {
+	e := &Engine{store: s}
+	e.model.Store(model)
+	return e
+}
+
+// Model returns the model that serves now. A request takes it once and keeps it
+// to its end.
+func (e *Engine) Model() *schema.Model { return e.model.Load() }
+
+// Ping returns nil when the database takes writes.
+func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
+
+// Get returns the document with an id, NotFound where there is none and
+// VersionConflict where it does not fulfil the precondition.
+func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, p Precondition) (bson.Raw, error) {
+	doc, err := e.store.Get(ctx, c.Name, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Match.admits(Version(doc)); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// maxPageBytes bounds a page: it ends early after the document that reaches
+// this many bytes of BSON, and its cursor goes on from there.
+const maxPageBytes = 16 << 20
+
+// List hands the documents of a page to visit, which must not keep them, and
+// returns the cursor of the next page, empty after the last.
+func (e *Engine) List(ctx context.Context, plan *query.Plan, visit func(bson.Raw)) (next string, err error) {
+	rows, err := e.store.Find(ctx, store.Query{
+		Collection: plan.Collection.Name, Filter: plan.Filter, Sort: plan.Sort, Limit: int64(plan.Limit) + 1,
+	})
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	count, size, cursor := 0, 0, ""
+	for rows.Next() {
+		if cursor != "" {
+			return cursor, nil
+		}
+		doc := rows.Document()
+		visit(doc)
+		count, size = count+1, size+len(doc)
+		if count == plan.Limit || size >= maxPageBytes {
+			cursor = plan.Next(doc)
+		}
+	}
+	return "", rows.Err()
+}
+
+// Version returns the version of a stored document, 0 for one that others
+// stored without.
+func Version(doc bson.Raw) int64 {
+	version, _ := doc.Lookup("version").AsInt64OK()
+	return version
+}

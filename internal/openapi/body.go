@@ -1,0 +1,74 @@
+package openapi
+
+import "github.com/sheafdb/sheaf/internal/schema"
+
+// maxArray is the most documents that an array creates.
+const maxArray = 1000
+
+var variantNames = []string{schema.Create: "Create", schema.Replace: "Replace", schema.Patch: "Patch", schema.Stored: "Stored"}
+
+// schemas are the components that describe documents and problems.
+func (w *writer) schemas() schema.JSON {
+	schemas := schema.JSON{m("Problem", problemSchema())}
+	for _, c := range w.model.Collections {
+		for v := range variantNames {
+			schemas = append(schemas, m(componentName(c, schema.Variant(v)), c.JSONSchema(schema.Variant(v))))
+		}
+	}
+	return schemas
+}
+
+// componentName names a variant of a collection's documents. Collections are
+// called by letters, digits, "_", "-" and ".", as components may be.
+func componentName(c *schema.Collection, v schema.Variant) string {
+	return c.Name + "." + variantNames[v]
+}
+
+// serviceBodies are those that do not depend on a collection.
+var serviceBodies = map[Body]schema.JSON{
+	StatusBody: {
+		m("type", "object"), m("required", []string{"status"}),
+		m("properties", schema.JSON{m("status", schema.JSON{m("type", "string")})}),
+	},
+	OpenAPIBody: {
+		m("type", "object"), m("required", []string{"openapi", "info", "paths"}),
+		m("properties", schema.JSON{
+			m("openapi", schema.JSON{m("const", specification)}),
+			m("info", schema.JSON{m("type", "object")}),
+			m("paths", schema.JSON{m("type", "object")}),
+		}),
+	},
+	HTMLBody: {m("type", "string")},
+}
+
+// extendedBody describes a body of canonical Extended JSON.
+func extendedBody(body Body) schema.JSON {
+	if body == CreateBody {
+		return schema.JSON{m("type", []string{"object", "array"})}
+	}
+	return schema.JSON{m("type", "object")}
+}
+
+// dataSchema describes {"data": [documents]}.
+func dataSchema(document schema.JSON) schema.JSON {
+	return schema.JSON{
+		m("type", "object"), m("required", []string{"data"}),
+		m("properties", schema.JSON{m("data", arrayOf(document))}),
+		m("additionalProperties", false),
+	}
+}
+
+// pageSchema describes {"data": [documents], "page": {"next": "…"}}.
+func pageSchema(document schema.JSON) schema.JSON {
+	next := schema.JSON{m("type", "string"), m("description", "The cursor of the next page, for the parameter after. The last page has none.")}
+	page := schema.JSON{m("type", "object"), m("properties", schema.JSON{m("next", next)}), m("additionalProperties", false)}
+	return schema.JSON{
+		m("type", "object"), m("required", []string{"data", "page"}),
+		m("properties", schema.JSON{m("data", arrayOf(document)), m("page", page)}),
+		m("additionalProperties", false),
+	}
+}
+
+func arrayOf(items schema.JSON) schema.JSON {
+	return schema.JSON{m("type", "array"), m("items", items)}
+}

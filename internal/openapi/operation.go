@@ -1,0 +1,166 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// scope is where a route is expanded to: a collection, or the service.
+type scope struct {
+	path, id, tag string
+	// collection is nil for the service.
+	collection *schema.Collection
+}
+
+func (s scope) operation(route Route) (schema.JSON, error) {
+	operation := schema.JSON{m("operationId", s.id), m("tags", []string{s.tag}), m("summary", route.Summary)}
+	if route.Description != "" {
+		operation = append(operation, m("description", route.Description))
+	}
+	if len(route.Parameters) > 0 {
+		operation = append(operation, m("parameters", parameters(route.Parameters)))
+	}
+	if route.Request != nil {
+		content, err := s.content(route.Request.Content)
+		if err != nil {
+			return nil, err
+		}
+		operation = append(operation, m("requestBody", schema.JSON{m("required", !route.Request.Optional), m("content", content)}))
+	}
+	responses, err := s.responses(route)
+	return append(operation, m("responses", responses)), err
+}
+
+func parameters(list []Parameter) []any {
+	out := make([]any, len(list))
+	for i, p := range list {
+		out[i] = schema.JSON{m("name", p.Name), m("in", p.In), m("description", p.Description), m("schema", p.Schema)}
+	}
+	return out
+}
+
+// pathParameters describes the {parts} of the path.
+func (s scope) pathParameters() []any {
+	var out []any
+	for part := range strings.SplitSeq(s.path, "/") {
+		name, ok := strings.CutPrefix(part, "{")
+		if !ok {
+			continue
+		}
+		name = strings.TrimSuffix(name, "}")
+		parameter := schema.JSON{m("name", name), m("in", "path"), m("required", true)}
+		if name == "id" && s.collection != nil {
+			parameter = append(parameter, m("description", "The id of the document."), m("schema", idSchema(s.collection)))
+		} else {
+			parameter = append(parameter, m("schema", schema.JSON{m("type", "string")}))
+		}
+		out = append(out, parameter)
+	}
+	return out
+}
+
+// idSchema describes the id of a collection's documents.
+func idSchema(c *schema.Collection) schema.JSON {
+	properties, _ := c.JSONSchema(schema.Stored).Get("properties").(schema.JSON)
+	id, _ := properties.Get("id").(schema.JSON)
+	return slices.DeleteFunc(slices.Clone(id), func(member schema.Member) bool { return member.Name == "readOnly" })
+}
+
+func (s scope) responses(route Route) (schema.JSON, error) {
+	responses := schema.JSON{}
+	for _, response := range route.Responses {
+		status := strconv.Itoa(response.Status)
+		if responses.Get(status) != nil {
+			return nil, fmt.Errorf("status %s is described twice", status)
+		}
+		described, err := s.response(response)
+		if err != nil {
+			return nil, err
+		}
+		responses = append(responses, m(status, described))
+	}
+	for status, codes := range problemsByStatus(s.problems(route)) {
+		responses = append(responses, m(strconv.Itoa(status), problemResponse(codes)))
+	}
+	return responses, nil
+}
+
+// problems are the codes that the route can answer here: those of the table,
+// and those that every route can. An operation of a collection exists only
+// where the collection does.
+func (s scope) problems(route Route) []fault.Code {
+	codes := append([]fault.Code{fault.Internal, fault.Timeout}, route.Problems...)
+	return slices.DeleteFunc(codes, func(code fault.Code) bool { return code == fault.UnknownCollection })
+}
+
+func (s scope) response(r Response) (schema.JSON, error) {
+	headers, err := responseHeaders(r)
+	if err != nil {
+		return nil, err
+	}
+	response := schema.JSON{m("description", r.Description), m("headers", headers)}
+	if r.Content.Body == NoBody {
+		return response, nil
+	}
+	content, err := s.content(r.Content)
+	return append(response, m("content", content)), err
+}
+
+// content describes a body in each of its media types.
+func (s scope) content(c Content) (schema.JSON, error) {
+	content := schema.JSON{}
+	for _, media := range c.Media {
+		body, err := s.body(media, c.Body)
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, m(media, schema.JSON{m("schema", body)}))
+	}
+	return content, nil
+}
+
+var errNoCollection = errors.New("a body of documents needs a path with {collection}")
+
+const mediaExtended = "application/ejson"
+
+// body describes a body. Extended JSON wraps values by their BSON types, which
+// JSON Schemas of the values themselves do not tell.
+func (s scope) body(media string, body Body) (schema.JSON, error) {
+	if fixed, ok := serviceBodies[body]; ok {
+		return fixed, nil
+	}
+	if s.collection == nil {
+		return nil, errNoCollection
+	}
+	if media == mediaExtended {
+		return extendedBody(body), nil
+	}
+	switch body {
+	case CreateBody:
+		create := s.ref(schema.Create)
+		array := schema.JSON{m("type", "array"), m("items", create), m("minItems", 1), m("maxItems", maxArray)}
+		return schema.JSON{m("oneOf", []any{create, array})}, nil
+	case ReplaceBody:
+		return s.ref(schema.Replace), nil
+	case PatchBody:
+		return s.ref(schema.Patch), nil
+	case DocumentBody:
+		return s.ref(schema.Stored), nil
+	case DocumentsBody:
+		return schema.JSON{m("oneOf", []any{s.ref(schema.Stored), dataSchema(s.ref(schema.Stored))})}, nil
+	case PageBody:
+		return pageSchema(s.ref(schema.Stored)), nil
+	}
+	return nil, fmt.Errorf("body %d is none of those that documents have", body)
+}
+
+// ref refers to the component of a variant of the collection's documents.
+func (s scope) ref(v schema.Variant) schema.JSON {
+	return schema.JSON{m("$ref", "#/components/schemas/"+componentName(s.collection, v))}
+}

@@ -1,0 +1,81 @@
+// Package openapi describes the service: Model, routes and codes in, an OpenAPI
+// 3.1 document out.
+package openapi
+
+import (
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
+)
+
+// Route is one row of the table of routes: what a client may ask and what it is
+// answered. Package api adds the handler.
+type Route struct {
+	Method string
+	// Path is a template such as /v1/{collection}/{id}. A Path with {collection}
+	// becomes one path a collection in the document, with the types of that
+	// collection.
+	Path string
+	// ID is the operation's id, such as createDocument; it gets the name of the
+	// collection where there is one.
+	ID                   string
+	Summary, Description string
+	// Parameters are those of the query and the headers; those of the path come
+	// by themselves.
+	Parameters []Parameter
+	// Request is nil for a route that takes no body.
+	Request   *Request
+	Responses []Response
+	// Problems are the codes that the route can answer, beside those that every
+	// route can.
+	Problems []fault.Code
+}
+
+// Parameter is one of the query or one header.
+type Parameter struct {
+	Name string
+	// In is query or header.
+	In          string
+	Description string
+	Schema      schema.JSON
+}
+
+// Request is a body that a route takes.
+type Request struct {
+	Content
+	Optional bool
+}
+
+// Response is an answer that is no problem.
+type Response struct {
+	Status      int
+	Description string
+	// Headers are names of the table of headers; X-Request-Id and traceparent
+	// come by themselves.
+	Headers []string
+	// Content is the zero Content for an answer without a body.
+	Content Content
+}
+
+// Content is a body: its media types and what they hold.
+type Content struct {
+	// Media are media types, all of the same body.
+	Media []string
+	Body  Body
+}
+
+// Body names what a body holds.
+type Body uint8
+
+// The bodies. Those of documents follow the collection of the route.
+const (
+	NoBody        Body = iota
+	CreateBody         // a document to create, or an array of them
+	ReplaceBody        // a document in place of another
+	PatchBody          // a merge patch (RFC 7396)
+	DocumentBody       // a stored document
+	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
+	PageBody           // {"data": [documents], "page": {"next": "…"}}
+	StatusBody         // {"status": "ok"}
+	OpenAPIBody        // this document
+	HTMLBody           // a page for people
+)
