@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -81,6 +82,9 @@ func ParseText(text string, shape *Shape) (bson.RawValue, error) {
 	switch shape.Kind {
 	case Int, Double, Bool:
 	default:
+		if !utf8.ValidString(text) {
+			return bson.RawValue{}, errors.New("must be UTF-8")
+		}
 		src = appendString(nil, src)
 	}
 	var faults fault.List
@@ -466,14 +470,16 @@ func (d *decoder) member(fields *Fields, i int, name []byte, top bool) error {
 		shape, system = field.Shape, field.System
 	}
 	d.path = append(d.path, segment{name: name})
-	defer d.leave()
 	if i < 0 && !d.admits(fields, name, top) {
-		return d.skip()
+		err := d.skip()
+		d.leave()
+		return err
 	}
 	start := len(d.dst)
 	d.dst = append(append(append(d.dst, 0), name...), 0)
 	first := len(d.dst)
 	kind, ok, err := d.value(shape, true)
+	d.leave()
 	switch {
 	case err != nil:
 		return err

@@ -112,7 +112,7 @@ func TestFaults(t *testing.T) {
 		`{"age":-9223372036854775809}`:                             "/age range",
 		`{"age":1e19}`:                                             "/age range",
 		`{"age":1e999999999999999999}`:                             "/age range",
-		`{"age":1e-999999999999999999}`:                            "/age range",
+		`{"age":1e-999999999999999999}`:                            "/age type",
 		`{"age":null}`:                                             "/age null",
 		`{"score":1e999}`:                                          "/score range",
 		`{"price":12.5}`:                                           "/price type",
@@ -386,10 +386,14 @@ func normal(t *rapid.T, v any) any {
 	return back
 }
 
+// writtenAsDouble leaves out the numbers that encoding/json writes as whole ones
+// beyond an int64: an any field refuses those rather than lose digits.
+func writtenAsDouble(f float64) bool { return math.Abs(f) < 1<<62 || math.Abs(f) >= 1e21 }
+
 func anyJSON(depth int) *rapid.Generator[any] {
 	name := rapid.StringMatching(`[a-zé"\\ /.]{0,6}`)
 	leaves := []*rapid.Generator[any]{
-		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64Range(-1e300, 1e300).AsAny(), rapid.String().AsAny(),
+		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64Range(-1e300, 1e300).Filter(writtenAsDouble).AsAny(), rapid.String().AsAny(),
 	}
 	if depth > 0 {
 		leaves = append(leaves, rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return anyJSON(depth - 1) }), 0, 4).AsAny(),

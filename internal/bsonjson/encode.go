@@ -14,67 +14,77 @@ import (
 // AppendDocument writes a document as JSON, its _id as id. Types that have no
 // plain JSON form, which only others can have stored, come as Extended JSON.
 // A document that is not whole ends where it breaks off.
-func AppendDocument(dst []byte, doc bson.Raw) []byte {
-	e := encoder{dst: dst, value: appendPlainValue}
-	return e.document(doc, true)
-}
+func AppendDocument(dst []byte, doc bson.Raw) []byte { return plain.document(dst, doc, true) }
 
 // AppendValue writes one value as JSON.
 func AppendValue(dst []byte, value bson.RawValue) []byte {
-	e := encoder{dst: dst, value: appendPlainValue}
-	e.any(value.Type, value.Value)
-	return e.dst
+	return plain.value(dst, value.Type, value.Value)
 }
 
-// encoder walks raw BSON; value writes what is neither object nor array.
-type encoder struct {
-	dst   []byte
-	value func(dst []byte, kind bson.Type, value []byte) []byte
-}
+// encoding is one of the two ways to write what is neither object nor array.
+type encoding bool
 
-func (e *encoder) document(doc []byte, top bool) []byte {
-	e.dst = append(e.dst, '{')
-	for w, first := newWalker(doc), true; w.next(); first = false {
-		if !first {
-			e.dst = append(e.dst, ',')
+const (
+	plain    encoding = false
+	extended encoding = true
+)
+
+func (e encoding) document(dst, doc []byte, top bool) []byte {
+	dst = append(dst, '{')
+	for rest := body(doc); len(rest) > 0; {
+		name, value, after, ok := element(rest)
+		if !ok {
+			break
 		}
-		if top && string(w.name) == "_id" {
-			e.dst = append(e.dst, `"id":`...)
-		} else {
-			e.dst = append(appendString(e.dst, w.name), ':')
+		if top && string(name) == "_id" {
+			name = name[1:]
 		}
-		e.any(w.kind, w.value)
+		dst = append(appendString(dst, name), ':')
+		dst = append(e.value(dst, bson.Type(rest[0]), value), ',')
+		rest = after
 	}
-	e.dst = append(e.dst, '}')
-	return e.dst
+	return closed(dst, '{', '}')
 }
 
-func (e *encoder) array(doc []byte) {
-	e.dst = append(e.dst, '[')
-	for w, first := newWalker(doc), true; w.next(); first = false {
-		if !first {
-			e.dst = append(e.dst, ',')
+func (e encoding) array(dst, doc []byte) []byte {
+	dst = append(dst, '[')
+	for rest := body(doc); len(rest) > 0; {
+		_, value, after, ok := element(rest)
+		if !ok {
+			break
 		}
-		e.any(w.kind, w.value)
+		dst = append(e.value(dst, bson.Type(rest[0]), value), ',')
+		rest = after
 	}
-	e.dst = append(e.dst, ']')
+	return closed(dst, '[', ']')
 }
 
-func (e *encoder) any(kind bson.Type, value []byte) {
+// closed ends an object or array, whose last byte is a comma unless it is empty.
+func closed(dst []byte, begin, end byte) []byte {
+	if last := len(dst) - 1; dst[last] != begin {
+		dst[last] = end
+		return dst
+	}
+	return append(dst, end)
+}
+
+func (e encoding) value(dst []byte, kind bson.Type, value []byte) []byte {
 	switch kind {
+	case bson.TypeString:
+		return appendString(dst, value[4:len(value)-1])
 	case bson.TypeEmbeddedDocument:
-		e.document(value, false)
+		return e.document(dst, value, false)
 	case bson.TypeArray:
-		e.array(value)
-	default:
-		e.dst = e.value(e.dst, kind, value)
+		return e.array(dst, value)
 	}
+	if e == extended {
+		return appendExtendedValue(dst, kind, value)
+	}
+	return appendPlainValue(dst, kind, value)
 }
 
 func appendPlainValue(dst []byte, kind bson.Type, value []byte) []byte {
 	switch kind {
-	case bson.TypeString:
-		return appendString(dst, value[4:len(value)-1])
 	case bson.TypeInt64:
 		return strconv.AppendInt(dst, int64(u64(value)), 10)
 	case bson.TypeInt32:
@@ -121,18 +131,37 @@ func decimalOf(value []byte) bson.Decimal128 {
 
 const hexDigits = "0123456789abcdef"
 
+// plainByte tells the bytes that stand for themselves in a JSON string: ASCII
+// without the controls, the quote and the backslash.
+var plainByte = func() (plain [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 // appendString writes text as a JSON string. It escapes what RFC 8259 asks for
 // and no more; bytes that are no UTF-8 become U+FFFD.
 func appendString(dst, text []byte) []byte {
 	dst = append(dst, '"')
+	for i := range text {
+		if !plainByte[text[i]] {
+			return appendSpecial(append(dst, text[:i]...), text[i:])
+		}
+	}
+	return append(append(dst, text...), '"')
+}
+
+// appendSpecial goes on with a string from a byte that is not plain.
+func appendSpecial(dst, text []byte) []byte {
 	start := 0
 	for i := 0; i < len(text); {
 		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		switch {
+		case plainByte[c]:
 			i++
 			continue
-		}
-		if c >= utf8.RuneSelf {
+		case c >= utf8.RuneSelf:
 			r, size := utf8.DecodeRune(text[i:])
 			if r == utf8.RuneError && size == 1 {
 				dst = append(append(dst, text[start:i]...), "\ufffd"...)

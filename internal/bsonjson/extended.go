@@ -254,14 +254,11 @@ func (d *decoder) binaryMembers(bytesName, typeName string, named bool) (bson.Ty
 // AppendExtended writes a document as canonical Extended JSON version 2, its
 // _id as id.
 func AppendExtended(dst []byte, doc bson.Raw) []byte {
-	e := encoder{dst: dst, value: appendExtendedValue}
-	return e.document(doc, true)
+	return extended.document(dst, doc, true)
 }
 
 func appendExtendedValue(dst []byte, kind bson.Type, value []byte) []byte {
 	switch kind {
-	case bson.TypeString:
-		return appendString(dst, value[4:len(value)-1])
 	case bson.TypeBoolean:
 		return appendBool(dst, value[0])
 	case bson.TypeNull:

@@ -109,15 +109,21 @@ func appendDate(dst []byte, millis int64) []byte {
 		dst = appendPadded(dst, abs(year), 6)
 		return t.AppendFormat(dst, "-01-02T15:04:05.000Z")
 	}
+	_, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = append(appendPadded(dst, year, 4), '-')
-	dst = append(appendPadded(dst, int(t.Month()), 2), '-')
-	dst = append(appendPadded(dst, t.Day(), 2), 'T')
-	dst = append(appendPadded(dst, hour, 2), ':')
-	dst = append(appendPadded(dst, minute, 2), ':')
-	dst = append(appendPadded(dst, second, 2), '.')
-	return append(appendPadded(dst, t.Nanosecond()/1_000_000, 3), 'Z')
+	thousandths := t.Nanosecond() / 1_000_000
+	dst = appendTwo(appendTwo(dst, year/100), year%100)
+	dst = appendTwo(append(dst, '-'), int(month))
+	dst = appendTwo(append(dst, '-'), day)
+	dst = appendTwo(append(dst, 'T'), hour)
+	dst = appendTwo(append(dst, ':'), minute)
+	dst = appendTwo(append(dst, ':'), second)
+	dst = appendTwo(append(dst, '.', byte('0'+thousandths/100)), thousandths%100)
+	return append(dst, 'Z')
 }
+
+// appendTwo writes n, below 100, with two digits.
+func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendPadded(dst []byte, n, width int) []byte {
 	for limit := 10; width > 1; width-- {

@@ -15,30 +15,44 @@ type walker struct {
 	value []byte
 }
 
-func newWalker(doc []byte) walker {
-	if len(doc) < 5 {
-		return walker{}
-	}
-	return walker{rest: doc[4:]}
-}
+func newWalker(doc []byte) walker { return walker{rest: body(doc)} }
 
 // next moves to the next element and reports whether there is one.
 func (w *walker) next() bool {
-	if len(w.rest) == 0 || w.rest[0] == 0 {
+	if len(w.rest) == 0 {
 		return false
 	}
-	end := bytes.IndexByte(w.rest[1:], 0)
-	if end < 0 {
-		return false
+	name, value, after, ok := element(w.rest)
+	if ok {
+		w.kind, w.name, w.value, w.rest = bson.Type(w.rest[0]), name, value, after
 	}
-	w.kind, w.name = bson.Type(w.rest[0]), w.rest[1:1+end]
-	after := w.rest[2+end:]
-	size := valueSize(w.kind, after)
+	return ok
+}
+
+// body returns the elements of a document, the byte that ends it included.
+func body(doc []byte) []byte {
+	if len(doc) < 5 {
+		return nil
+	}
+	return doc[4:]
+}
+
+// element takes the first of some elements apart, whose type is rest[0]. ok is
+// false at the end, and for an element that is not whole.
+func element(rest []byte) (name, value, after []byte, ok bool) {
+	end := 1
+	for end < len(rest) && rest[end] != 0 {
+		end++
+	}
+	if end >= len(rest) || rest[0] == 0 {
+		return nil, nil, nil, false
+	}
+	name, after = rest[1:end], rest[end+1:]
+	size := valueSize(bson.Type(rest[0]), after)
 	if size < 0 || size > len(after) {
-		return false
+		return nil, nil, nil, false
 	}
-	w.value, w.rest = after[:size], after[size:]
-	return true
+	return name, after[:size], after[size:], true
 }
 
 // valueSize returns how many bytes a value takes at the start of data, -1 where
