@@ -34,11 +34,11 @@ func (x *exchange) collection() (*schema.Collection, error) {
 }
 
 func (x *exchange) target() (target, error) {
-	if err := x.noParameters(); err != nil {
-		return target{}, err
-	}
 	c, err := x.collection()
 	if err != nil {
+		return target{}, err
+	}
+	if err := x.noParameters(); err != nil {
 		return target{}, err
 	}
 	id, err := c.ParseID(x.param("id"))
@@ -79,11 +79,11 @@ func (x *exchange) query() (url.Values, error) {
 const maxArray = 1000
 
 func createDocuments(x *exchange) error {
-	if err := x.noParameters(); err != nil {
-		return err
-	}
 	c, err := x.collection()
 	if err != nil {
+		return err
+	}
+	if err := x.noParameters(); err != nil {
 		return err
 	}
 	form, err := x.form()

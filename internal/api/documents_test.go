@@ -287,7 +287,7 @@ func TestPages(t *testing.T) {
 	cursor := s.do("GET", "/v1/increments?limit=1", "").json()["page"].(map[string]any)["next"].(string)
 	s.do("GET", "/v1/strings?after="+cursor, "").problem(400, "invalid-parameter", "after")
 	s.do("GET", "/v1/increments?after=AAAA&limit=0", "").problem(400, "invalid-parameter", "limit")
-	s.do("GET", "/v1/increments?limit=101", "").problem(400, "invalid-parameter", "limit")
+	s.do("GET", "/v1/increments?limit=1001", "").problem(400, "invalid-parameter", "limit")
 	s.do("GET", "/v1/increments?limt=1&limit=2&limit=3", "").problem(400, "invalid-parameter", "limit", "limt").has("did you mean")
 	s.do("GET", "/v1/increments?limit=%zz", "").problem(400, "invalid-parameter")
 	s.do("GET", "/v1/increments/1?limit=1", "").problem(400, "invalid-parameter", "limit")

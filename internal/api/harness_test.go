@@ -101,7 +101,7 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 		t.Fatal(err)
 	}
 	a := api.New(engine.New(s, model), api.Options{
-		BodyLimit: 64 << 10, Timeout: 5 * time.Second, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 100},
+		BodyLimit: 64 << 10, Timeout: 5 * time.Second, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 1000},
 		Version: "test", Observer: observer, Log: slog.New(slog.DiscardHandler),
 	})
 	server := httptest.NewServer(a)

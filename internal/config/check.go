@@ -64,7 +64,7 @@ func (r *Report) CheckDatabase() {
 	if uri := r.config.MongoDB.URI; uri.IsZero() {
 		r.checkPrivate()
 	} else if facts, err := readURI(uri.Reveal()); err != nil {
-		r.refuse("mongodb-uri", "%s is not a MongoDB connection string: %v; write it as mongodb://user:password@host:27017", uri, err)
+		r.refuse("mongodb-uri", "%s is not a MongoDB connection string: %v; write it as mongodb://host:27017, with user and password before the host", uri, err)
 	} else {
 		r.nameDatabase(facts.database)
 		r.checkTransport(facts)

@@ -30,7 +30,7 @@ func TestCheckDatabase(t *testing.T) {
 			"MONGODB_URI: leaves the server's certificate unverified, which production refuses; name its authority by SHEAF_MONGODB_CA_FILE, or set SHEAF_ALLOW_PLAINTEXT=true",
 		}},
 		{"malformed URI", []string{"MONGODB_URI=mongodb://ada:hun@ter2@db"}, Problems{
-			"MONGODB_URI: mongodb://ada:***@db is not a MongoDB connection string: the user name or password is not percent-encoded; write it as mongodb://user:password@host:27017",
+			"MONGODB_URI: mongodb://ada:***@db is not a MongoDB connection string: the user name or password is not percent-encoded; write it as mongodb://host:27017, with user and password before the host",
 		}},
 		{"CA file and no TLS", []string{"MONGODB_URI=mongodb://db", "SHEAF_MONGODB_CA_FILE=" + ca}, Problems{
 			"SHEAF_MONGODB_CA_FILE: is set, and MONGODB_URI does not use TLS; add tls=true to its options",

@@ -30,7 +30,7 @@ type batch struct {
 func (b *batch) read(f *framer) error {
 	for size := 0; len(b.documents) < batchDocuments && size < batchBytes; {
 		v, err := f.next()
-		b.end = f.offset
+		b.end = f.consumed()
 		if err != nil {
 			return err
 		}

@@ -48,12 +48,14 @@ type framer struct {
 	// cut is set where the value was too large to keep.
 	cut   bool
 	depth int
+	// limit is how many bytes of a value are kept.
+	limit int
 
 	begun, array, first bool
 }
 
 func newFramer(src io.Reader) *framer {
-	return &framer{src: src, line: 1, first: true}
+	return &framer{src: src, line: 1, first: true, limit: maxText}
 }
 
 // next returns the next value, whose text is the caller's. The error is io.EOF
@@ -135,6 +137,9 @@ func (f *framer) stopped(reason error) error {
 	return fmt.Errorf("the array is not valid JSON, and cannot be read further: %w", reason)
 }
 
+// consumed is how much of the input is read, in bytes.
+func (f *framer) consumed() int64 { return f.offset + int64(f.pos-f.start) }
+
 // mark begins a value at pos.
 func (f *framer) mark() {
 	f.advance(f.pos)
@@ -153,7 +158,7 @@ func (f *framer) take(reason *fault.Error) value {
 	v := f.at
 	v.fault = reason
 	if f.cut {
-		v.fault = fault.New(fault.PayloadTooLarge, "the document is larger than %d MiB of JSON", maxText>>20)
+		v.fault = fault.New(fault.PayloadTooLarge, "the document is larger than %d bytes of JSON", f.limit)
 	} else {
 		v.text = bytes.Clone(f.buf[f.start:f.pos])
 	}
@@ -180,7 +185,7 @@ func (f *framer) broken(reason error) (value, error) {
 		f.skipLine()
 	}
 	v := f.take(fault.New(fault.MalformedJSON, "%s", reason.Error()))
-	v.text = bytes.TrimSpace(v.text)
+	v.text = bytes.Trim(v.text, " \t\r\n")
 	return v, nil
 }
 
@@ -303,7 +308,7 @@ func (f *framer) peek() (byte, bool) {
 
 // fill reads more of the input, and reports whether there was more.
 func (f *framer) fill() bool {
-	if f.pos-f.start > maxText {
+	if f.pos-f.start > f.limit {
 		f.cut = true
 		f.advance(f.pos)
 	}

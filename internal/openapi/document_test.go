@@ -70,15 +70,9 @@ func models(t *testing.T) map[string]*schema.Model {
 		}
 	}
 	dotted := fstest.MapFS{
-		"a.yaml": {Data: []byte("collection: a
-id: string
-fields: {x: {type: string}}")},
-		"b.yaml": {Data: []byte("collection: a.Create
-id: int
-fields: {x: {type: string}}")},
-		"c.yaml": {Data: []byte("collection: Problem
-additional: keep
-fields: {x: {type: string}}")},
+		"a.yaml": {Data: []byte("{collection: a, id: string, fields: {x: {type: string}}}")},
+		"b.yaml": {Data: []byte("{collection: a.Create, id: int, fields: {x: {type: string}}}")},
+		"c.yaml": {Data: []byte("{collection: Problem, additional: keep, fields: {x: {type: string}}}")},
 	}
 	out := map[string]*schema.Model{}
 	for name, files := range map[string]fs.FS{

@@ -49,7 +49,8 @@ func New(document []byte) (*Checker, error) {
 //
 // A path that the document does not have must be answered with unknown-route,
 // unknown-collection or method-not-allowed; a method that the path does not
-// have with method-not-allowed. HEAD is answered as GET is, without the body.
+// have with method-not-allowed. HEAD is answered as GET is, without the body,
+// and OPTIONS as described, or with 204 and Allow.
 func (c *Checker) Check(e Exchange) error {
 	if err := c.check(e); err != nil {
 		return fmt.Errorf("%s %s: status %d: %w", e.Method, e.Path, e.Status, err)
@@ -66,6 +67,9 @@ func (c *Checker) check(e Exchange) error {
 	if e.Method == http.MethodHead && !ok {
 		operation, ok = found.operations[http.MethodGet]
 	}
+	if e.Method == http.MethodOptions && !ok && e.Status == http.StatusNoContent {
+		return checkOptions(e)
+	}
 	if !ok {
 		return c.checkProblem(e, fault.MethodNotAllowed)
 	}
@@ -74,6 +78,13 @@ func (c *Checker) check(e Exchange) error {
 		return fmt.Errorf("the operation does not describe this status; the body is %s", excerpt(e.Body))
 	}
 	return described.check(e)
+}
+
+func checkOptions(e Exchange) error {
+	if e.Header.Get("Allow") == "" || len(e.Body) > 0 {
+		return errors.New("OPTIONS must be answered with Allow and no body")
+	}
+	return nil
 }
 
 // find returns the path that fits best: a literal part goes before a parameter.

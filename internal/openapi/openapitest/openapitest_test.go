@@ -80,6 +80,8 @@ func TestCheck(t *testing.T) {
 		{"unknown collection", "GET", "/v1/no", 404, []string{"Content-Type", problem}, `{"code":"unknown-collection","status":404}`, ""},
 		{"unknown path that answers", "GET", "/no", 200, []string{"Content-Type", json}, `{}`, "does not have the operation"},
 		{"empty part of a path", "GET", "/two%20words/", 404, []string{"Content-Type", problem}, `{"code":"unknown-route","status":404,"title":"t"}`, ""},
+		{"options", "OPTIONS", "/things", 204, []string{"Allow", "GET"}, ``, ""},
+		{"options without Allow", "OPTIONS", "/things", 204, nil, ``, "with Allow"},
 		{"unknown method", "PUT", "/things", 405, []string{"Content-Type", problem, "Allow", "GET"}, `{"code":"method-not-allowed","status":405}`, ""},
 		{"unknown method without Allow", "PUT", "/things", 405, []string{"Content-Type", problem}, `{"code":"method-not-allowed","status":405}`, "Allow"},
 		{"unknown method that is not found", "PUT", "/things", 404, []string{"Content-Type", problem}, `{"code":"unknown-route","status":404,"title":"t"}`, "does not have the operation"},

@@ -29,7 +29,7 @@ async function main() {
 function el(name, attributes, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) element.setAttribute(key, value);
-  element.append(...children.flat().filter(child => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== ""));
   return element;
 }
 
@@ -219,7 +219,7 @@ function typeOf(schema) {
   if (!schema) return "any";
   if (schema.oneOf) return `one of ${schema.oneOf.length} forms`;
   const types = [schema.type || "any"].flat();
-  if (types.includes("array")) {
+  if (types.includes("array") && schema.items) {
     return types.map(type => type === "array" ? `array of ${typeOf(schema.items)}` : type).join(" or ");
   }
   return types.join(" or ") + (schema.format ? ` (${schema.format})` : "");
@@ -344,7 +344,13 @@ function filter(text) {
 
 // open unfolds what the address names.
 function open() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let name;
+  try {
+    name = decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return; // no address that this page has made
+  }
+  const target = document.getElementById(name);
   if (!target) return;
   if (target instanceof HTMLDetailsElement) target.open = true;
   target.scrollIntoView();
