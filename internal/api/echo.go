@@ -12,7 +12,7 @@ import (
 
 // newRouter puts the routes into an Echo, which matches paths and no more:
 // what else its middleware could do is done once for all routes in ServeHTTP.
-func newRouter(s *Service) http.Handler {
+func newRouter() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect()

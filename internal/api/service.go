@@ -46,7 +46,7 @@ type Service struct {
 // New returns a Service.
 func New(e *engine.Engine, options Options) *Service {
 	s := &Service{engine: e, options: options}
-	s.router = newRouter(s)
+	s.router = newRouter()
 	return s
 }
 

@@ -26,8 +26,11 @@ func codec(folder string) error {
 		return bsonjson.Decode(src, c.Fields, bsonjson.Options{Defaults: true, Now: time.Now()}, &faults)
 	}
 	decoded, err := decode()
-	if err != nil || len(faults.Items) > 0 {
-		return fmt.Errorf("the benchmark's document is not valid: %v %v", err, faults.Items)
+	if err == nil {
+		err = faults.Err(fault.ValidationFailed, "the benchmark's document is not valid")
+	}
+	if err != nil {
+		return err
 	}
 	in := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()

@@ -126,17 +126,11 @@ func appendDate(dst []byte, millis int64) []byte {
 func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendPadded(dst []byte, n, width int) []byte {
-	for limit := 10; width > 1; width-- {
-		limit = 1
-		for range width - 1 {
-			limit *= 10
-		}
-		if n >= limit {
-			break
-		}
+	text := strconv.Itoa(n)
+	for range width - len(text) {
 		dst = append(dst, '0')
 	}
-	return strconv.AppendInt(dst, int64(n), 10)
+	return append(dst, text...)
 }
 
 func abs(n int) int {

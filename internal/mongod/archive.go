@@ -137,7 +137,7 @@ func get(ctx context.Context, client *http.Client, url string) (io.ReadCloser, i
 		return nil, 0, err
 	}
 	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
+		_ = response.Body.Close()
 		cancel(nil)
 		return nil, 0, fmt.Errorf("%s answers %s", url, response.Status)
 	}

@@ -26,7 +26,7 @@ func (f *finder) lockCache(ctx context.Context) (unlock func(), err error) {
 	if err := f.waitForCache(ctx, lock); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return func() { lock.Close() }, f.clearDownloads()
+	return func() { _ = lock.Close() }, f.clearDownloads()
 }
 
 func (f *finder) waitForCache(ctx context.Context, lock *os.File) error {

@@ -75,7 +75,8 @@ func (s *Server) configureSet(ctx context.Context) (bool, error) {
 func (s *Server) initiate(ctx context.Context) (bool, error) {
 	config := bson.D{{Key: "_id", Value: s.options.ReplicaSet}, {Key: "members", Value: s.members()}}
 	_, err := s.admin(ctx, bson.D{{Key: "replSetInitiate", Value: config}})
-	if hasCode(err, codeAlreadyInitialized) || hasCode(err, codeNotYetInitialized) {
+	if hasCode(err, codeAlreadyInitialized) || hasCode(err, codeNotYetInitialized) || errors.Is(err, context.DeadlineExceeded) {
+		// Made meanwhile, or being made by a server that is slow: it is asked again.
 		return false, nil
 	}
 	if err != nil {
@@ -126,7 +127,7 @@ func listens(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	conn.Close()
+	_ = conn.Close()
 	return true
 }
 

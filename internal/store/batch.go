@@ -58,10 +58,7 @@ type flight struct {
 	cancel context.CancelFunc
 }
 
-var (
-	errBatcherClosed = errors.New("the batcher is closed")
-	errNoAnswer      = errors.New("the batch ended without an answer to this request")
-)
+var errBatcherClosed = errors.New("the batcher is closed")
 
 // newBatcher returns a batcher that sends batches by run. The context that run
 // gets has the values of the first call's, and ends at the time limit or when
@@ -102,7 +99,8 @@ func (b *batcher[Req, Resp]) enqueue(c *call[Req, Resp]) error {
 	b.queue = append(b.queue, c)
 	if b.flying < b.limits.inFlight {
 		b.flying++
-		go b.send(b.take())
+		ctx, calls := b.take()
+		go b.send(ctx, calls)
 	}
 	return nil
 }
@@ -122,7 +120,7 @@ func (b *batcher[Req, Resp]) leave(c *call[Req, Resp]) {
 }
 
 // take removes the next batch from the queue; b.mu is held.
-func (b *batcher[Req, Resp]) take() ([]*call[Req, Resp], context.Context) {
+func (b *batcher[Req, Resp]) take() (context.Context, []*call[Req, Resp]) {
 	calls := b.queue
 	if len(calls) > b.limits.size {
 		calls = calls[:b.limits.size:b.limits.size]
@@ -135,13 +133,13 @@ func (b *batcher[Req, Resp]) take() ([]*call[Req, Resp], context.Context) {
 	for _, c := range calls {
 		c.flight = f
 	}
-	return calls, ctx
+	return ctx, calls
 }
 
 // send runs batches for as long as requests wait.
-func (b *batcher[Req, Resp]) send(calls []*call[Req, Resp], ctx context.Context) {
+func (b *batcher[Req, Resp]) send(ctx context.Context, calls []*call[Req, Resp]) {
 	for {
-		b.answer(calls, ctx)
+		b.answer(ctx, calls)
 		b.mu.Lock()
 		if len(b.queue) == 0 {
 			b.flying--
@@ -149,14 +147,14 @@ func (b *batcher[Req, Resp]) send(calls []*call[Req, Resp], ctx context.Context)
 			b.mu.Unlock()
 			return
 		}
-		calls, ctx = b.take()
+		ctx, calls = b.take()
 		b.mu.Unlock()
 	}
 }
 
 // answer runs one batch. A panic of run is an error of its calls, since no
 // caller's goroutine would catch it.
-func (b *batcher[Req, Resp]) answer(calls []*call[Req, Resp], ctx context.Context) {
+func (b *batcher[Req, Resp]) answer(ctx context.Context, calls []*call[Req, Resp]) {
 	defer calls[0].flight.cancel()
 	defer func() {
 		if p := recover(); p != nil {

@@ -93,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.database = s.client.Database(o.Database)
 	if err := s.greet(ctx); err != nil {
-		s.Close(ctx)
+		_ = s.Close(ctx)
 		return nil, err
 	}
 	return s, nil
