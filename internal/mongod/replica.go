@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -75,8 +76,8 @@ func (s *Server) configureSet(ctx context.Context) (bool, error) {
 func (s *Server) initiate(ctx context.Context) (bool, error) {
 	config := bson.D{{Key: "_id", Value: s.options.ReplicaSet}, {Key: "members", Value: s.members()}}
 	_, err := s.admin(ctx, bson.D{{Key: "replSetInitiate", Value: config}})
-	if hasCode(err, codeAlreadyInitialized) || hasCode(err, codeNotYetInitialized) || errors.Is(err, context.DeadlineExceeded) {
-		// Made meanwhile, or being made by a server that is slow: it is asked again.
+	if hasCode(err, codeAlreadyInitialized) || hasCode(err, codeNotYetInitialized) || unanswered(err) {
+		// The server is still reading its configuration, or is slow to make one: it is asked again.
 		return false, nil
 	}
 	if err != nil {
@@ -114,6 +115,13 @@ func (s *Server) admin(ctx context.Context, command bson.D) (bson.Raw, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
 	return s.options.Admin(ctx, s.directURI(), command)
+}
+
+// unanswered reports whether a command got no answer, be it that the time ran out or that the server closed the
+// connection, as it does when its part in the set changes.
+func unanswered(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
 func hasCode(err error, code int) bool {

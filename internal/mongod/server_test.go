@@ -97,6 +97,7 @@ func TestRestartOnOtherPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	go hangUp(taken)
 
 	second := start(t, on(dir))
 	if second.Address() == first.Address() {
@@ -104,6 +105,17 @@ func TestRestartOnOtherPort(t *testing.T) {
 	}
 	insert(t, second.URI(), 2)
 	wantDocuments(t, second.URI(), 2)
+}
+
+// hangUp is a program that takes a port and has nothing to say there.
+func hangUp(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		conn.Close()
+	}
 }
 
 func TestSecondStartIsRefused(t *testing.T) {
@@ -303,7 +315,14 @@ func admin(ctx context.Context, uri string, command bson.D) (bson.Raw, error) {
 		return nil, err
 	}
 	answer, err := client.Database("admin").RunCommand(ctx, command).Raw()
-	return answer, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
+	return answer, errors.Join(err, disconnect(client))
+}
+
+// disconnect does not wait for a server that was stopped.
+func disconnect(client *mongo.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return client.Disconnect(ctx)
 }
 
 func refuseInitiate(ctx context.Context, uri string, command bson.D) (bson.Raw, error) {
@@ -357,7 +376,7 @@ func connect(t *testing.T, uri string) *mongo.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Disconnect(context.Background()) })
+	t.Cleanup(func() { _ = disconnect(client) })
 	return client
 }
 
