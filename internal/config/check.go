@@ -58,15 +58,15 @@ func (r *Report) checkFile(flag, path string) {
 
 // CheckDatabase adds the problems that concern the database, for the commands
 // that use one: what production refuses, and a connection string that is none.
-// It sets the database's name from the connection string where no one else named
-// it.
+// Where no one else set them, it takes the database's name and the options of the
+// pool from the connection string.
 func (r *Report) CheckDatabase() {
 	if uri := r.config.MongoDB.URI; uri.IsZero() {
 		r.checkPrivate()
 	} else if facts, err := readURI(uri.Reveal()); err != nil {
 		r.refuse("mongodb-uri", "%s is not a MongoDB connection string: %v; write it as mongodb://host:27017, with user and password before the host", uri, err)
 	} else {
-		r.nameDatabase(facts.database)
+		r.takeFromURI(uri.Reveal(), facts)
 		r.checkTransport(facts)
 	}
 	r.checkName()
@@ -81,14 +81,46 @@ func (r *Report) checkPrivate() {
 	}
 }
 
-// nameDatabase takes the name in the connection string for want of a setting.
-func (r *Report) nameDatabase(name string) {
-	value := r.value("mongodb-database")
-	if name == "" || (value.From != FromDefault && value.From != FromProfile) {
+// uriOptions are the options of a connection string that stand for settings.
+var uriOptions = map[string]struct{ flag, unit string }{
+	"maxpoolsize":              {"pool-max", ""},
+	"minpoolsize":              {"pool-min", ""},
+	"maxidletimems":            {"pool-idle-timeout", "ms"},
+	"connecttimeoutms":         {"pool-connection-timeout", "ms"},
+	"serverselectiontimeoutms": {"server-selection-timeout", "ms"},
+}
+
+// takeFromURI takes what the connection string says for want of a setting.
+func (r *Report) takeFromURI(uri string, facts uriFacts) {
+	r.take("mongodb-database", facts.database)
+	_, query, _ := strings.Cut(uri, "?")
+	for name, value := range options(query) {
+		if option, ok := uriOptions[name]; ok {
+			r.take(option.flag, value+option.unit)
+		}
+	}
+	if c := r.config.MongoDB; c.PoolMin > c.PoolMax && r.value("pool-min").From == FromURI {
+		r.refuse("mongodb-uri", "its minPoolSize is %d, over the maximum of %d", c.PoolMin, c.PoolMax)
+	}
+}
+
+// take sets a setting that has its default to a text of the connection string.
+func (r *Report) take(flag, text string) {
+	value := r.value(flag)
+	if text == "" || (value.From != FromDefault && value.From != FromProfile) {
 		return
 	}
-	r.config.MongoDB.Database = name
-	value.Value, value.From = name, FromURI
+	for _, s := range settings(r.config) {
+		if s.flag != flag {
+			continue
+		}
+		if err := s.parse(text); err != nil {
+			s.reset(r.config.Profile)
+			r.refuse("mongodb-uri", "an option in it, for %s, %v", s.env, err)
+			return
+		}
+		value.Value, value.From = s.shown(), FromURI
+	}
 }
 
 // maxName is the longest name of a database, in bytes.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -78,5 +79,25 @@ func TestNameOfTheDatabase(t *testing.T) {
 				t.Errorf("%q, reported %q from %q; want %q from %q", cfg.MongoDB.Database, value.Value, value.From, test.want, test.from)
 			}
 		})
+	}
+}
+
+func TestTheConnectionStringSetsThePool(t *testing.T) {
+	const uri = "MONGODB_URI=mongodb://db/?maxPoolSize=7&minPoolSize=2&maxIdleTimeMS=1500&connectTimeoutMS=900&serverSelectionTimeoutMS=800"
+	cfg, report := read(t, input{environment: []string{uri, "SHEAF_POOL_MIN=1"}})
+	report.CheckDatabase()
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	m := cfg.MongoDB
+	if m.PoolMax != 7 || m.PoolMin != 1 || m.PoolIdleTimeout != 1500*time.Millisecond || m.PoolConnectionTimeout != 900*time.Millisecond || m.ServerSelectionTimeout != 800*time.Millisecond {
+		t.Errorf("the pool is %+v", m)
+	}
+	for _, bad := range []string{"maxPoolSize=many", "maxPoolSize=3&minPoolSize=5"} {
+		_, report := read(t, input{environment: []string{"MONGODB_URI=mongodb://db/?" + bad}})
+		report.CheckDatabase()
+		if report.Err() == nil {
+			t.Errorf("%s is not refused", bad)
+		}
 	}
 }

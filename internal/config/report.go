@@ -11,8 +11,8 @@ import (
 // Source is where a value came from.
 type Source string
 
-// The sources, the strongest first. FromURI is the database's name in the
-// connection string, which takes the place of a default.
+// The sources, the strongest first. FromURI is the connection string: its name of
+// the database and options of the pool take the place of a default.
 const (
 	FromFlag        Source = "flag"
 	FromEnvironment Source = "environment"
