@@ -49,6 +49,19 @@ func (x *exchange) target() (target, error) {
 	return target{c, id}, nil
 }
 
+// conditional reads what the routes of one document have in common: which, in
+// what form, and under what condition.
+func (x *exchange) conditional() (t target, f form, p engine.Precondition, err error) {
+	if t, err = x.target(); err != nil {
+		return t, f, p, err
+	}
+	if f, err = x.form(); err != nil {
+		return t, f, p, err
+	}
+	p, err = preconditions(x.request.Header)
+	return t, f, p, err
+}
+
 // noParameters refuses a query: one that is not known would do nothing.
 func (x *exchange) noParameters() error {
 	values, err := x.query()
@@ -150,15 +163,7 @@ func (x *exchange) apply(writes ...engine.Write) (results []engine.Result, err e
 }
 
 func getDocument(x *exchange) error {
-	t, err := x.target()
-	if err != nil {
-		return err
-	}
-	form, err := x.form()
-	if err != nil {
-		return err
-	}
-	precondition, err := preconditions(x.request.Header)
+	t, form, precondition, err := x.conditional()
 	if err != nil {
 		return err
 	}
@@ -194,15 +199,7 @@ func patchDocument(x *exchange) error {
 }
 
 func (x *exchange) changeDocument(verb engine.Verb, takes ...string) error {
-	t, err := x.target()
-	if err != nil {
-		return err
-	}
-	form, err := x.form()
-	if err != nil {
-		return err
-	}
-	precondition, err := preconditions(x.request.Header)
+	t, form, precondition, err := x.conditional()
 	if err != nil {
 		return err
 	}

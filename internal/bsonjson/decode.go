@@ -183,7 +183,7 @@ func (d *decoder) null(shape *Shape, member bool) (bson.Type, bool) {
 // numeric appends a number as the shape has it.
 func (d *decoder) numeric(text []byte, integral bool, shape *Shape) (bson.Type, bool) {
 	switch {
-	case shape.Kind == Int || shape.Kind == Any && integral:
+	case shape.Kind == Int || shape.Kind == Any && integral && string(text) != "-0": // no int is -0
 		n, fit := parseInt(text, integral)
 		if fit != fits {
 			d.badInt(text, fit)
@@ -385,18 +385,6 @@ func (d *decoder) open() error {
 func (d *decoder) close(start int) {
 	d.dst = append(d.dst, 0)
 	binary.LittleEndian.PutUint32(d.dst[start:], uint32(len(d.dst)-start))
-}
-
-// more consumes the comma between members and reports whether one follows.
-func (d *decoder) more(end byte) (bool, error) {
-	switch d.peek() {
-	case ',':
-		d.pos++
-		return true, nil
-	case end:
-		return false, nil
-	}
-	return false, d.unexpected(`"," or "` + string(end) + `"`)
 }
 
 func (d *decoder) memberName() ([]byte, error) {

@@ -346,6 +346,13 @@ func TestParseText(t *testing.T) {
 	}
 }
 
+func TestAnyKeepsTheSignOfZero(t *testing.T) {
+	got := mustDecode(t, `{"a":-0,"b":0,"c":-0.0}`, bsonjson.NewFields(nil, true), bsonjson.Options{})
+	if text, want := string(bsonjson.AppendDocument(nil, got)), `{"a":-0.0,"b":0,"c":-0.0}`; text != want {
+		t.Errorf("got %s, want %s", text, want)
+	}
+}
+
 // TestRoundTrip holds that any JSON value comes back the same from an any field.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

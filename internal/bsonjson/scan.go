@@ -50,6 +50,18 @@ func (s *scanner) expect(c byte, where string) error {
 	return nil
 }
 
+// more consumes the comma between members and reports whether one follows.
+func (s *scanner) more(end byte) (bool, error) {
+	switch s.peek() {
+	case ',':
+		s.pos++
+		return true, nil
+	case end:
+		return false, nil
+	}
+	return false, s.unexpected(`"," or "` + string(end) + `"`)
+}
+
 // literal consumes true, false or null.
 func (s *scanner) literal(word string) error {
 	if !bytes.HasPrefix(s.src[s.pos:], []byte(word)) {

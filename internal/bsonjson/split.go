@@ -110,18 +110,6 @@ func (s *splitter) name() error {
 	return s.expect(':', `":"`)
 }
 
-// more consumes the comma between members and reports whether one follows.
-func (s *splitter) more(end byte) (bool, error) {
-	switch s.peek() {
-	case ',':
-		s.pos++
-		return true, nil
-	case end:
-		return false, nil
-	}
-	return false, s.unexpected(`"," or "` + string(rune(end)) + `"`)
-}
-
 func (s *splitter) notAnArray() error {
 	if err := s.skip(); err != nil {
 		return err

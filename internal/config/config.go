@@ -38,7 +38,7 @@ type HTTP struct {
 
 // MongoDB is which database to use, and how.
 type MongoDB struct {
-	URI                    Secret        `name:"mongodb-uri" env:"MONGODB_URI" help:"Connection string. Without it a private mongod runs in the data folder, which production refuses."`
+	URI                    Secret        `name:"mongodb-uri" env:"MONGODB_URI" help:"Connection string. Its options for the pool count where the settings of the pool are not given. Without it a private mongod runs in the data folder, which production refuses."`
 	Database               string        `name:"mongodb-database" env:"MONGODB_DATABASE" default:"sheaf" test:"sheaf_test" help:"Name of the database. A name in the connection string takes the place of the default."`
 	CAFile                 string        `name:"mongodb-ca-file" env:"SHEAF_MONGODB_CA_FILE" help:"PEM file of the authorities that may sign MongoDB's certificate, in place of the system's. Needs TLS."`
 	AllowPlaintext         bool          `name:"allow-plaintext" env:"SHEAF_ALLOW_PLAINTEXT" default:"false" help:"Let production talk to MongoDB without TLS, or without verifying its certificate."`
