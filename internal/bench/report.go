@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -32,21 +34,56 @@ func codec(folder string) error {
 	if err != nil {
 		return err
 	}
-	in := testing.Benchmark(func(b *testing.B) {
+	in := fastest(func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			_, _ = decode()
 		}
 	})
-	out := testing.Benchmark(func(b *testing.B) {
+	out := fastest(func(b *testing.B) {
 		b.ReportAllocs()
+		dst := make([]byte, 0, 512) // reused, as the service does with its answers
 		for b.Loop() {
-			bsonjson.AppendDocument(make([]byte, 0, 512), decoded.Body)
+			dst = bsonjson.AppendDocument(dst[:0], decoded.Body)
 		}
 	})
 	fmt.Printf("codec    %d byte document: in %d ns, %d allocations; out %d ns, %d allocations\n",
 		len(src), in.NsPerOp(), in.AllocsPerOp(), out.NsPerOp(), out.AllocsPerOp())
+	driverIn, driverOut := driverCodec(src, decoded.Body)
+	fmt.Printf("         the driver's Extended JSON: in %d ns (%.1f times that), out %d ns (%.1f times)\n",
+		driverIn.NsPerOp(), float64(driverIn.NsPerOp())/float64(in.NsPerOp()), driverOut.NsPerOp(), float64(driverOut.NsPerOp())/float64(out.NsPerOp()))
 	return nil
+}
+
+// driverCodec measures what the driver has for the same.
+func driverCodec(src []byte, doc bson.Raw) (in, out testing.BenchmarkResult) {
+	in = fastest(func(b *testing.B) {
+		for b.Loop() {
+			var into bson.Raw
+			_ = bson.UnmarshalExtJSON(src, false, &into)
+		}
+	})
+	out = fastest(func(b *testing.B) {
+		for b.Loop() {
+			_, _ = bson.MarshalExtJSON(doc, false, false)
+		}
+	})
+	return in, out
+}
+
+// codecRuns are how often the codec is measured. It depends on nothing but the
+// processor, so the fastest is the one that the rest of the machine disturbed
+// least.
+const codecRuns = 5
+
+func fastest(run func(*testing.B)) testing.BenchmarkResult {
+	best := testing.Benchmark(run)
+	for range codecRuns - 1 {
+		if again := testing.Benchmark(run); again.NsPerOp() < best.NsPerOp() {
+			best = again
+		}
+	}
+	return best
 }
 
 // printResults writes medians over the rounds. A ratio is that of a round, both
