@@ -1,8 +1,13 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -54,6 +59,71 @@ func TestMediaTypes(t *testing.T) {
 	s.do("POST", "/v1/increments", `{"name":"a"}`, "Prefer: return=minimal").is(201).sends("Preference-Applied", "return=minimal").sends("ETag", `"1"`)
 	s.do("PATCH", "/v1/increments/1", `{"age":1}`, "Prefer: respond-async, return=minimal").is(204).sends("ETag", `"2"`)
 	s.do("POST", "/v1/increments", `{"name":"`+strings.Repeat("x", 70<<10)+`"}`).problem(413, "payload-too-large")
+}
+
+// A client that reads no answer before it has sent all must still see why it was
+// refused.
+func TestABodyFarOverTheLimitIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := start(t, kindsModel(t))
+	body := strings.Repeat(" ", 20<<20)
+	s.do("POST", "/v1/increments", body).problem(413, "payload-too-large")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := fmt.Fprintf(conn, "POST /v1/increments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatalf("cut off while sending: %v", err)
+	}
+	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != 413 {
+		t.Errorf("got %v, %v", response, err)
+	}
+}
+
+// A body that stops in the middle is answered, whether the client waits or has
+// said that no more will come.
+func TestABodyThatStopsInTheMiddleIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := start(t, kindsModel(t))
+	server := httptest.NewUnstartedServer(s.api)
+	server.Config.ReadTimeout = 200 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	for name, status := range map[string]int{"waits": 504, "says so": 400} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "POST /v1/increments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"na"); err != nil {
+			t.Fatal(err)
+		}
+		if name == "says so" {
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != status {
+			t.Errorf("a client that %s got %v, %v, want %d", name, response, err, status)
+		}
+		_ = conn.Close()
+	}
+}
+
+// A client that hung up gets nothing, and above all no 200.
+func TestNoAnswerForAClientThatHungUp(t *testing.T) {
+	t.Parallel()
+	s := start(t, kindsModel(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	recorder := httptest.NewRecorder()
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("the handler ended with %v and status %d, want it to abort the connection", p, recorder.Code)
+		}
+	}()
+	s.api.ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/increments/1", nil))
 }
 
 func TestRequestIDsAndTraces(t *testing.T) {

@@ -2,9 +2,11 @@ package api
 
 import (
 	"encoding/json"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
@@ -42,11 +44,30 @@ func (x *exchange) problem(e *fault.Error) {
 	if wait := e.Wait(); wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
-	if info.Status == http.StatusRequestEntityTooLarge {
-		// The rest of the body is not read.
+	tooLarge := info.Status == http.StatusRequestEntityTooLarge
+	if tooLarge {
 		header.Set("Connection", "close")
 	}
 	x.setServerTiming()
 	x.WriteHeader(info.Status)
 	_, _ = x.Write(body) // a client that is gone needs no answer
+	if tooLarge {
+		x.dropBody()
+	}
+}
+
+// The bounds of what is read of a body that is too large.
+const (
+	dropTime  = time.Second
+	dropBytes = 256 << 20
+)
+
+// dropBody reads on for a while after the answer: most clients read no answer
+// before they have sent the whole body, and one that is cut off sees none.
+func (x *exchange) dropBody() {
+	control := http.NewResponseController(x.ResponseWriter)
+	if x.request.Header.Get("Expect") != "" || control.Flush() != nil || control.SetReadDeadline(time.Now().Add(dropTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, x.request.Body, dropBytes)
 }

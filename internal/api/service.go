@@ -77,28 +77,30 @@ func (s *Service) finish(x *exchange) {
 		Method: x.request.Method, Route: x.route, Path: x.request.URL.Path,
 		Status: x.status, Duration: time.Since(x.began), Bytes: x.bytes, Err: x.err,
 	})
+	if x.status == statusClientGone {
+		// Closes the connection: else net/http would say 200.
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // statusClientGone is what the log has for a request whose client hung up.
 const statusClientGone = 499
 
 // fail answers with a problem. Where the client hung up there is nobody to
-// answer.
+// answer. The request's own context does not tell that: net/http cancels it for
+// a body that comes too slowly as well.
 func (x *exchange) fail(err error) {
-	x.err = err
 	switch {
-	case errors.Is(x.request.Context().Err(), context.Canceled):
-		x.err = nil
-		if x.status == 0 {
-			x.status = statusClientGone
-		}
-		return
 	case x.status != 0:
 		// Too late for another answer: the client sees a broken one.
+		x.err = err
+		return
+	case errors.Is(err, context.Canceled):
+		x.status = statusClientGone
 		return
 	case errors.Is(err, context.DeadlineExceeded) && fault.From(err).Code == fault.Internal:
 		err = fault.Wrap(err, fault.Timeout, "the request took longer than the service allows")
-		x.err = err
 	}
+	x.err = err
 	x.problem(fault.From(err))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -80,7 +81,11 @@ func DecodeValue(src []byte, shape *Shape, opts Options, faults *fault.List) (bs
 func ParseText(text string, shape *Shape) (bson.RawValue, error) {
 	src := []byte(text)
 	switch shape.Kind {
-	case Int, Double, Bool:
+	case Int:
+		if strings.ContainsAny(text, ".eE") { // one way to write it in a URL
+			return bson.RawValue{}, fmt.Errorf("must be %s", article(shape.Kind))
+		}
+	case Double, Bool:
 	default:
 		if !utf8.ValidString(text) {
 			return bson.RawValue{}, errors.New("must be UTF-8")

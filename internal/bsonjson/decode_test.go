@@ -336,7 +336,7 @@ func TestParseText(t *testing.T) {
 		kind bsonjson.Kind
 		ok   bool
 	}{
-		{"5", bsonjson.Int, true}, {"x", bsonjson.Int, false}, {"", bsonjson.Int, false}, {"5", bsonjson.String, true}, {"", bsonjson.String, true},
+		{"5", bsonjson.Int, true}, {"5.0", bsonjson.Int, false}, {"1e1", bsonjson.Int, false}, {"x", bsonjson.Int, false}, {"", bsonjson.Int, false}, {"5", bsonjson.String, true}, {"", bsonjson.String, true},
 		{"1.5", bsonjson.Double, true}, {"true", bsonjson.Bool, true}, {"1", bsonjson.Bool, false}, {"507f1f77bcf86cd799439011", bsonjson.ObjectID, true},
 		{"null", bsonjson.String, true}, {"\xff", bsonjson.String, false},
 	} {
