@@ -30,7 +30,7 @@ test-browser: ## Run the tests of the API page in a real browser (chromium on th
 
 .PHONY: lint
 lint: ## Check format and code.
-	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo 'run gofmt -w on these'; exit 1; }
+	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -l cmd internal pkg; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	golangci-lint run
 

@@ -1,0 +1,227 @@
+// Package client is the Go client of a Sheaf service: typed calls, the service's
+// own error codes, and retries where they are safe. It needs the standard
+// library alone.
+//
+//	users := client.Of[User](client.New("http://127.0.0.1:8080"), "users")
+//	ada, err := users.Create(ctx, User{Name: "Ada"})
+//	for user, err := range users.All(ctx) { … }
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Client calls one service. It is safe for concurrent use.
+type Client struct {
+	base string
+	// HTTP sends the requests; http.DefaultClient where it is nil.
+	HTTP *http.Client
+	// Retries is how often a request is sent again after a failure that can pass
+	// by itself and has stored nothing; 3 by default, negative for never.
+	Retries int
+}
+
+const (
+	defaultRetries = 3
+	// longestWait bounds what a Retry-After makes the client wait.
+	longestWait = 10 * time.Second
+)
+
+// New returns a Client of the service at a URL such as http://127.0.0.1:8080.
+func New(baseURL string) *Client {
+	return &Client{base: strings.TrimSuffix(baseURL, "/"), Retries: defaultRetries}
+}
+
+// Collection calls one collection, whose documents decode into T: a struct with
+// json tags, id, version, createdAt and updatedAt among them where they matter.
+type Collection[T any] struct {
+	client *Client
+	path   string
+}
+
+// Of returns a collection of a client.
+func Of[T any](c *Client, name string) *Collection[T] {
+	return &Collection[T]{c, "/v1/" + url.PathEscape(name)}
+}
+
+// Create stores a document and returns it as it is stored. The document must not
+// have what the service keeps: leave version, createdAt and updatedAt out of its
+// JSON (omitzero), and the id where the service makes it.
+func (c *Collection[T]) Create(ctx context.Context, document any) (T, error) {
+	return c.one(ctx, http.MethodPost, c.path, document, nil)
+}
+
+// Get returns the document with an id; the error has the code NotFound where
+// there is none.
+func (c *Collection[T]) Get(ctx context.Context, id any) (T, error) {
+	return c.one(ctx, http.MethodGet, c.at(id), nil, nil)
+}
+
+// Replace puts a document in the place of the one with an id, if that has the
+// version; 0 is for any.
+func (c *Collection[T]) Replace(ctx context.Context, id any, version int64, document any) (T, error) {
+	return c.one(ctx, http.MethodPut, c.at(id), document, ifMatch(version))
+}
+
+// Patch applies a merge patch (RFC 7396), such as a map with the fields that
+// change and nil for those that go, if the document has the version; 0 is for
+// any.
+func (c *Collection[T]) Patch(ctx context.Context, id any, version int64, patch any) (T, error) {
+	return c.one(ctx, http.MethodPatch, c.at(id), patch, ifMatch(version))
+}
+
+// Delete deletes the document with an id, if it has the version; 0 is for any.
+func (c *Collection[T]) Delete(ctx context.Context, id any, version int64) error {
+	return c.client.call(ctx, http.MethodDelete, c.at(id), nil, ifMatch(version), nil)
+}
+
+// Page is a part of a list. Next is the cursor of the page after it, empty for
+// the last.
+type Page[T any] struct {
+	Documents []T
+	Next      string
+}
+
+// List returns the page after a cursor, the first for an empty one. A limit of 0
+// is the service's own.
+func (c *Collection[T]) List(ctx context.Context, after string, limit int) (Page[T], error) {
+	query := url.Values{}
+	if after != "" {
+		query.Set("after", after)
+	}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	var answer struct {
+		Data []T
+		Page struct{ Next string }
+	}
+	path := c.path
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	err := c.client.call(ctx, http.MethodGet, path, nil, nil, &answer)
+	return Page[T]{answer.Data, answer.Page.Next}, err
+}
+
+// All yields every document of the collection in the order of ids, page by page.
+// An error ends it.
+func (c *Collection[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for after := ""; ; {
+			page, err := c.List(ctx, after, 0)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, document := range page.Documents {
+				if !yield(document, nil) {
+					return
+				}
+			}
+			if after = page.Next; after == "" {
+				return
+			}
+		}
+	}
+}
+
+func (c *Collection[T]) at(id any) string { return c.path + "/" + url.PathEscape(fmt.Sprint(id)) }
+
+func (c *Collection[T]) one(ctx context.Context, method, path string, body any, header http.Header) (T, error) {
+	var document T
+	err := c.client.call(ctx, method, path, body, header, &document)
+	return document, err
+}
+
+func ifMatch(version int64) http.Header {
+	if version == 0 {
+		return nil
+	}
+	return http.Header{"If-Match": {`"` + strconv.FormatInt(version, 10) + `"`}}
+}
+
+// call sends a request, again where that is safe, and decodes the answer.
+func (c *Client) call(ctx context.Context, method, path string, body any, header http.Header, into any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	for attempt := 0; ; attempt++ {
+		problem, err := c.send(ctx, method, path, text, header, into)
+		if problem == nil || err != nil {
+			return err
+		}
+		if attempt >= c.Retries || !problem.passes(method) {
+			return problem
+		}
+		if err := wait(ctx, problem.RetryAfter); err != nil {
+			return err
+		}
+	}
+}
+
+// send sends a request once. The problem is nil for a success and for an error.
+func (c *Client) send(ctx context.Context, method, path string, body []byte, header http.Header, into any) (*Error, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", mediaType(method))
+	}
+	sender := c.HTTP
+	if sender == nil {
+		sender = http.DefaultClient
+	}
+	response, err := sender.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case response.StatusCode >= http.StatusBadRequest:
+		return problemOf(response, content), nil
+	case into == nil || len(content) == 0:
+		return nil, nil
+	}
+	return nil, json.Unmarshal(content, into)
+}
+
+func mediaType(method string) string {
+	if method == http.MethodPatch {
+		return "application/merge-patch+json"
+	}
+	return "application/json"
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(min(d, longestWait))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,169 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/api"
+	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/query"
+	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/testkit"
+	"github.com/sheafdb/sheaf/pkg/client"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+type user struct {
+	ID      int64  `json:"id,omitzero"`
+	Name    string `json:"name"`
+	Email   string `json:"email"`
+	Age     int    `json:"age,omitzero"`
+	Version int64  `json:"version,omitzero"`
+}
+
+// blog serves examples/blog.
+func blog(t *testing.T) *httptest.Server {
+	t.Helper()
+	model, err := schema.Load(os.DirFS("../../examples/blog/schema"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri, db := testkit.Mongo(t)
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	if _, err := s.Provision(t.Context(), model); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(api.New(engine.New(s, model), api.Options{
+		BodyLimit: 1 << 20, Timeout: 10 * time.Second, Limits: query.Limits{DefaultLimit: 3, MaxLimit: 10}, Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func TestCalls(t *testing.T) {
+	server := blog(t)
+	c := client.New(server.URL + "/")
+	c.HTTP = server.Client()
+	users, ctx := client.Of[user](c, "users"), t.Context()
+	ada, err := users.Create(ctx, user{Name: "Ada", Email: "ADA@example.com"})
+	if err != nil || ada.ID != 1 || ada.Email != "ada@example.com" || ada.Version != 1 {
+		t.Fatalf("created %+v, %v", ada, err)
+	}
+	if got, err := users.Get(ctx, ada.ID); err != nil || got != ada {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	ada, err = users.Patch(ctx, ada.ID, ada.Version, map[string]any{"age": 36})
+	if err != nil || ada.Age != 36 || ada.Version != 2 {
+		t.Errorf("patched %+v, %v", ada, err)
+	}
+	if _, err := users.Patch(ctx, ada.ID, 1, map[string]any{"age": 37}); !client.Is(err, client.VersionConflict) {
+		t.Errorf("an old version: %v", err)
+	}
+	if replaced, err := users.Replace(ctx, ada.ID, 0, ada); err != nil || replaced.Version != 3 {
+		t.Errorf("replaced %+v, %v", replaced, err)
+	}
+	_, err = users.Create(ctx, map[string]any{"nmae": "x", "email": "y"})
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != client.ValidationFailed || len(e.Errors) != 3 || e.RequestID == "" {
+		t.Errorf("a faulty document: %v", err)
+	}
+	for _, name := range []string{"b", "c", "d", "e", "f", "g"} {
+		if _, err := users.Create(ctx, user{Name: name, Email: name + "@example.com"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []int64
+	for u, err := range users.All(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, u.ID)
+	}
+	if len(ids) != 7 || ids[0] != 1 || ids[6] != 7 {
+		t.Errorf("all are %v", ids)
+	}
+	if err := users.Delete(ctx, ada.ID, 3); err != nil {
+		t.Error(err)
+	}
+	if _, err := users.Get(ctx, ada.ID); !client.Is(err, client.NotFound) {
+		t.Errorf("deleted: %v", err)
+	}
+}
+
+// flaky answers every request with a problem but the last of some.
+func flaky(t *testing.T, code string, failures int64) (*client.Collection[user], *atomic.Int64) {
+	t.Helper()
+	var sent atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if sent.Add(1) > failures {
+			_, _ = w.Write([]byte(`{"id":1}`))
+			return
+		}
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(fault.Lookup(fault.Code(code)).Status)
+		_ = json.NewEncoder(w).Encode(map[string]any{"code": code})
+	}))
+	t.Cleanup(server.Close)
+	c := client.New(server.URL)
+	c.HTTP = server.Client()
+	return client.Of[user](c, "users"), &sent
+}
+
+func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
+	ctx := context.Background()
+	create := func(c *client.Collection[user]) error { _, err := c.Create(ctx, user{}); return err }
+	get := func(c *client.Collection[user]) error { _, err := c.Get(ctx, 1); return err }
+	for name, test := range map[string]struct {
+		code     string
+		failures int64
+		call     func(*client.Collection[user]) error
+		sent     int64
+		ok       bool
+	}{
+		"a read of a database that comes back":    {"database-unavailable", 2, get, 3, true},
+		"a read of one that does not":             {"database-unavailable", 99, get, 4, false},
+		"a write that may be stored":              {"database-unavailable", 1, create, 1, false},
+		"a write that others were in the way of":  {"write-conflict", 1, create, 2, true},
+		"a write that is wrong":                   {"validation-failed", 1, create, 1, false},
+		"a read that took too long for a service": {"timeout", 1, get, 1, false},
+	} {
+		c, sent := flaky(t, test.code, test.failures)
+		err := test.call(c)
+		if (err == nil) != test.ok || sent.Load() != test.sent || !test.ok && !client.Is(err, client.Code(test.code)) {
+			t.Errorf("%s: %v, sent %d times, want %d", name, err, sent.Load(), test.sent)
+		}
+	}
+}
+
+// The client imports nothing of the service, and so its codes are held here.
+func TestTheCodesAreTheServices(t *testing.T) {
+	own := []client.Code{
+		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
+		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.WriteConflict, client.IdempotencyProgress,
+		client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
+		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.DatabaseUnavailable, client.Timeout,
+	}
+	table := fault.Codes()
+	if len(own) != len(table) {
+		t.Fatalf("%d codes, the service has %d", len(own), len(table))
+	}
+	for i, info := range table {
+		if string(own[i]) != string(info.Code) {
+			t.Errorf("code %d is %s, the service has %s", i, own[i], info.Code)
+		}
+	}
+}
