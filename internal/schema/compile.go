@@ -122,6 +122,7 @@ func (c *compiler) compile() *Model {
 	}
 	model := &Model{byName: map[string]*Collection{}}
 	for _, d := range c.declared {
+		c.referrers(d)
 		model.Collections = append(model.Collections, d.c)
 		model.byName[d.c.Name] = d.c
 	}
@@ -172,6 +173,7 @@ func (c *compiler) document(d *declaration, at *node) {
 	top.members = append(top.members, systemRules("version", typeInt),
 		systemRules("createdAt", typeDate), systemRules("updatedAt", typeDate))
 	top.shape = &bsonjson.Shape{Kind: bsonjson.Object, Fields: shapeOf(top.members, d.open, systemOf)}
+	markRefs(top)
 	d.c.rules, d.c.Fields = top, top.shape.Fields
 	d.c.idShape = top.members[0].shape
 }

@@ -282,64 +282,6 @@ func (f *fieldCompiler) array(d *fieldDeclaration) {
 	d.shape.Items = d.rules.items.shape
 }
 
-// reference settles the target of a ref, and with it the kind of its values.
-func (f *fieldCompiler) reference(d *fieldDeclaration) {
-	if d.to == nil {
-		f.problems.add(d.at, `"to" is missing: the collection that the reference leads to`)
-		return
-	}
-	target := f.target(d.to)
-	if target == nil {
-		return
-	}
-	d.rules.to = target.c.Name
-	d.shape.Kind = fieldTypes[target.c.ID.idType()].kind
-	if d.onDelete != nil {
-		f.onDelete(d)
-	}
-	path, many, ok := f.dotted()
-	if !ok {
-		f.problems.add(d.at, "a reference cannot lie at a name with a dot: no path leads there")
-		return
-	}
-	f.d.c.References = append(f.d.c.References, Reference{Path: path, To: target.c.Name, OnDelete: d.rules.onDelete, Many: many})
-}
-
-// target returns the declaration of the collection that a node names.
-func (c *compiler) target(n *node) *declaration {
-	name, ok := c.word(n)
-	if !ok {
-		return nil
-	}
-	if d, ok := c.byName[name]; ok {
-		return d
-	}
-	c.problems.add(n, "unknown collection %q%s", shorten(name), nearest.Hint(name, c.collectionNames()))
-	return nil
-}
-
-func (f *fieldCompiler) onDelete(d *fieldDeclaration) {
-	word, ok := f.word(d.onDelete)
-	if !ok {
-		return
-	}
-	i, ok := f.oneOf(d.onDelete, "value of on_delete", word, onDeleteNames)
-	if !ok {
-		return
-	}
-	d.rules.onDelete = OnDelete(i)
-	if d.rules.onDelete != SetNull {
-		return
-	}
-	_, many, _ := f.dotted()
-	switch {
-	case many:
-		f.problems.add(d.onDelete, "set_null does not fit inside an array; there are restrict and cascade")
-	case d.required && !d.shape.Nullable:
-		f.problems.add(d.onDelete, "set_null does not fit a required field, unless it is nullable")
-	}
-}
-
 // dotted returns the path of the field that is compiled, and whether it leads
 // through an array. ok is false where a name with a dot is on it.
 func (f *fieldCompiler) dotted() (path string, many, ok bool) {

@@ -28,14 +28,16 @@ const (
 	sphereKey = "2dsphere"
 )
 
-// indexes compiles those of `unique: true` and those that are declared.
+// indexes compiles those of `unique: true`, those that are declared, and those
+// of references.
 func (c *compiler) indexes(d *declaration, at *node) {
 	c.uniqueFields(d, d.c.rules, nil, true)
 	if at != nil {
 		c.declaredIndexes(d, at)
 	}
+	c.referenceIndexes(d)
 	if len(d.c.Indexes) > maxIndexes {
-		c.problems.add(d.root, "%d indexes, and MongoDB holds %d beside the one on id", len(d.c.Indexes), maxIndexes)
+		c.problems.add(d.root, "%d indexes, and MongoDB holds %d beside the one on id; references have one each", len(d.c.Indexes), maxIndexes)
 	}
 }
 
@@ -55,7 +57,7 @@ func (c *compiler) uniqueFields(d *declaration, r *rules, path []string, require
 // uniqueIndex leaves documents without the field out, so that they do not
 // collide with each other; those where it is null likewise.
 func uniqueIndex(r *rules, path string, required bool) Index {
-	index := Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}, Unique: true}
+	index := Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}, Unique: true, ofUniqueField: true}
 	switch {
 	case r.shape.Nullable:
 		index.Partial = bson.D{{Key: path, Value: bson.D{{Key: "$gte", Value: least(r.shape.Kind)}}}}

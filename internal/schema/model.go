@@ -54,11 +54,14 @@ type Collection struct {
 	// Fields shape a document for the codec: id, the declared fields in the
 	// order of the file, then version, createdAt and updatedAt.
 	Fields *bsonjson.Fields
-	// Indexes are in the order of the file: those of `unique: true` first. The
-	// index on _id is not among them.
+	// Indexes are in the order of the file: those of `unique: true` first, and
+	// last those of references that no other index serves. The index on _id is
+	// not among them.
 	Indexes []Index
 	// References are the fields of type ref, at any depth.
 	References []Reference
+	// Referrers are the references of all collections that lead to this one.
+	Referrers []Referrer
 	// Relations are sorted by name.
 	Relations []Relation
 
@@ -108,6 +111,10 @@ type Index struct {
 	// ExpireAfter is how long after the date of its one key MongoDB deletes a
 	// document; nil for never.
 	ExpireAfter *time.Duration
+
+	// ofUniqueField is set for the index of a field that says unique: where it
+	// is partial it leaves out only documents that have no value there.
+	ofUniqueField bool
 }
 
 // Reference is a field that holds the id of a document of a collection.
@@ -118,6 +125,14 @@ type Reference struct {
 	OnDelete OnDelete
 	// Many is set where an array lies on the path.
 	Many bool
+}
+
+// Referrer is a Reference, seen from the collection that it leads to.
+type Referrer struct {
+	// Collection holds the reference, Reference is its place among the
+	// References of that.
+	Collection *Collection
+	Reference  int
 }
 
 // OnDelete says what becomes of a document when the one that it refers to is

@@ -33,9 +33,12 @@ type rules struct {
 	minItems, maxItems int
 	uniqueItems        bool
 
-	// Of references.
-	to       string
-	onDelete OnDelete
+	// Of references: reference is the place among Collection.References.
+	to        string
+	onDelete  OnDelete
+	reference int
+	// holdsRefs is set where the value is a reference, or has one within.
+	holdsRefs bool
 }
 
 func newRules(name string) *rules {
