@@ -5,6 +5,7 @@ GO       ?= go
 SCHEMA   ?= examples/blog/schema
 LISTEN   ?= 127.0.0.1:8080
 FUZZTIME ?= 10s
+BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --rounds 5
 
 .DEFAULT_GOAL := help
 
@@ -44,9 +45,9 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 	done
 
 .PHONY: bench
-bench: build ## Measure Sheaf beside a hand-written service; print ratios.
+bench: build ## Measure Sheaf beside a hand-written service; print ratios (BENCH=flags).
 	$(GO) build -trimpath -o bin/handwritten ./internal/bench/handwritten
-	$(GO) run ./internal/bench -sheaf bin/sheaf -handwritten bin/handwritten
+	bin/sheaf bench --self --against bin/handwritten $(BENCH)
 
 .PHONY: clean
 clean: ## Delete what was built; the data in .sheaf stays.

@@ -78,7 +78,7 @@ type importMeter struct {
 func newImportMeter(to io.Writer, collection string, size int64) *importMeter {
 	m := &importMeter{to: to, collection: collection, size: size, started: time.Now()}
 	m.told = m.started
-	if file, ok := to.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if isTerminal(to) {
 		m.bar = progressbar.NewOptions64(size, progressbar.OptionSetWriter(to), progressbar.OptionSetDescription(collection),
 			progressbar.OptionShowBytes(true), progressbar.OptionThrottle(importBarInterval), progressbar.OptionSetWidth(20))
 	}
@@ -114,4 +114,10 @@ func (m *importMeter) share(n importer.Counts) string {
 		return ""
 	}
 	return fmt.Sprintf(", %d%%", 100*n.Bytes/m.size)
+}
+
+// isTerminal reports whether a writer is a person's terminal.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

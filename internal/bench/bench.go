@@ -1,0 +1,208 @@
+// Package bench puts load on services and measures what comes back: the rate,
+// the latencies, the processor time a request, and the errors. It is what
+// `sheaf bench` runs, alone or in turns with a hand-written service.
+//
+// Absolute figures are those of the machine, whose processors the generator,
+// the services and MongoDB share. What it is for are the ratios of measurements
+// that were taken in turns.
+package bench
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+//go:embed schema
+var files embed.FS
+
+// Schema returns the schema folder of the collections that the operations use.
+func Schema() fs.FS {
+	folder, err := fs.Sub(files, "schema")
+	if err != nil { // the folder is embedded
+		panic(err)
+	}
+	return folder
+}
+
+// Options say what to measure.
+type Options struct {
+	// Operations are names out of Operations, Connections numbers of concurrent
+	// connections: every one is measured with every other.
+	Operations  []string
+	Connections []int
+	// Rounds is how often each measurement is taken, Duration how long one takes.
+	Rounds   int
+	Duration time.Duration
+	// Rate makes the load an open loop of so many requests a second, whose
+	// latencies count from when a request was due; 0 for a closed one.
+	Rate float64
+	// Watch is told a few times a second how far the run is; nil for nobody.
+	Watch func(Progress)
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Service, Operation string
+	Connections        int
+	// Done of Total measurements are taken. Rate is that of the one under way,
+	// in requests a second, Errors are its answers that were not as expected.
+	Done, Total int
+	Rate        float64
+	Errors      int64
+}
+
+// Run measures every operation on sheaf, and in turns with it on other, where
+// that is not nil and has the operation.
+func Run(ctx context.Context, o Options, sheaf, other *Service) ([]Row, error) {
+	operations, err := selected(o.Operations)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, operations, sheaf, other); err != nil {
+		return nil, err
+	}
+	var pairs []pair
+	for _, op := range operations {
+		for _, connections := range op.at(o.Connections) {
+			pairs = append(pairs, op.pair(sheaf, other, connections))
+		}
+	}
+	r := runner{options: o, total: countMeasurements(pairs, o.Rounds)}
+	rows := make([]Row, 0, len(pairs))
+	for _, p := range pairs {
+		row, err := r.row(ctx, p)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func selected(names []string) ([]*operation, error) {
+	var found []*operation
+	for _, name := range names {
+		i := slices.IndexFunc(operations, func(op *operation) bool { return op.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no operation %q; there are %v", name, Operations())
+		}
+		found = append(found, operations[i])
+	}
+	if len(found) == 0 {
+		return nil, errors.New("no operation is asked for")
+	}
+	return found, nil
+}
+
+func prepare(ctx context.Context, operations []*operation, sheaf, other *Service) error {
+	for _, s := range []*Service{sheaf, other} {
+		if s == nil {
+			continue
+		}
+		if err := seed(ctx, s, operations); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// pair is what is measured in turns. b.service is nil where there is only one.
+type pair struct {
+	operation   *operation
+	connections int
+	a, b        contestant
+}
+
+// contestant is one of a pair.
+type contestant struct {
+	service *Service
+	request request
+	status  int
+}
+
+func countMeasurements(pairs []pair, rounds int) int {
+	n := 0
+	for _, p := range pairs {
+		n += rounds
+		if p.b.service != nil {
+			n += rounds
+		}
+	}
+	return n
+}
+
+// runner takes the measurements of a run, one after the other.
+type runner struct {
+	options     Options
+	done, total int
+}
+
+// row measures a pair, in rounds that take turns at who is first.
+func (r *runner) row(ctx context.Context, p pair) (Row, error) {
+	var a, b []Sample
+	for round := range r.options.Rounds {
+		order := []*contestant{&p.a, &p.b}
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, c := range order {
+			if c.service == nil {
+				continue
+			}
+			sample, err := r.measure(ctx, p, *c)
+			if err != nil {
+				return Row{}, fmt.Errorf("%s, %s at %d connections: %w", c.service.Name, p.operation.name, p.connections, err)
+			}
+			if c == &p.a {
+				a = append(a, sample)
+			} else {
+				b = append(b, sample)
+			}
+		}
+	}
+	return newRow(p, a, b), nil
+}
+
+func (r *runner) measure(ctx context.Context, p pair, c contestant) (Sample, error) {
+	l := &load{contestant: c, connections: p.connections, duration: r.options.Duration, rate: r.options.Rate}
+	stop := r.watch(p, c, l)
+	defer stop()
+	sample, err := l.run(ctx)
+	r.done++
+	return sample, err
+}
+
+const watchInterval = 250 * time.Millisecond
+
+// watch tells of a measurement until it is stopped.
+func (r *runner) watch(p pair, c contestant, l *load) (stop func()) {
+	if r.options.Watch == nil {
+		return func() {}
+	}
+	progress := Progress{Service: c.service.Name, Operation: p.operation.name, Connections: p.connections, Done: r.done, Total: r.total}
+	began, end, ended := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(watchInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-ticker.C:
+				progress.Rate = float64(l.answered.Load()) / time.Since(began).Seconds()
+				progress.Errors = l.failed.Load()
+				r.options.Watch(progress)
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-ended
+	}
+}
