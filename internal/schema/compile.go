@@ -117,6 +117,9 @@ func (c *compiler) compile() *Model {
 	for _, d := range c.declared {
 		c.crossChecks(d)
 	}
+	for _, d := range c.declared {
+		c.indexCount(d)
+	}
 	if len(c.problems) > 0 {
 		return nil
 	}

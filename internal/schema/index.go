@@ -36,8 +36,12 @@ func (c *compiler) indexes(d *declaration, at *node) {
 		c.declaredIndexes(d, at)
 	}
 	c.referenceIndexes(d)
+}
+
+// indexCount is checked last, as relations of other collections add indexes.
+func (c *compiler) indexCount(d *declaration) {
 	if len(d.c.Indexes) > maxIndexes {
-		c.problems.add(d.root, "%d indexes, and MongoDB holds %d beside the one on id; references have one each", len(d.c.Indexes), maxIndexes)
+		c.problems.add(d.root, "%d indexes, and MongoDB holds %d beside the one on id; references and relations have one each", len(d.c.Indexes), maxIndexes)
 	}
 }
 

@@ -55,8 +55,8 @@ type Collection struct {
 	// order of the file, then version, createdAt and updatedAt.
 	Fields *bsonjson.Fields
 	// Indexes are in the order of the file: those of `unique: true` first, and
-	// last those of references that no other index serves. The index on _id is
-	// not among them.
+	// last those of references and relations that no other index serves. The
+	// index on _id is not among them.
 	Indexes []Index
 	// References are the fields of type ref, at any depth.
 	References []Reference
@@ -159,8 +159,17 @@ type Relation struct {
 	// Target is the collection that the way leads to.
 	Target string
 	// By is the path of the field that holds the id: of this collection for
-	// BelongsTo, of Target for HasMany and HasOne.
-	By string
+	// BelongsTo, of Target for HasMany and HasOne. Stored is that path in
+	// MongoDB: _id for id.
+	By, Stored string
+	// Many is set where the way leads to any number of documents: for HasMany,
+	// and for BelongsTo by a field that holds several ids.
+	Many bool
+	// ByMany is set where an array lies on By, so that one document holds several
+	// ids there.
+	ByMany bool
+	// Collection is that of Target.
+	Collection *Collection
 }
 
 // RelationKind tells on which side the id is kept, and how many it leads to.

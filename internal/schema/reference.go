@@ -128,11 +128,13 @@ func (c *compiler) referrers(d *declaration) {
 // with the field and holds all documents that have a reference there.
 func (c *compiler) referenceIndexes(d *declaration) {
 	for _, ref := range d.c.References {
-		if !slices.ContainsFunc(d.c.Indexes, func(index Index) bool { return index.serves(ref.Path) }) {
-			d.c.Indexes = append(d.c.Indexes, Index{
-				Name: ref.Path + "_1", Keys: bson.D{{Key: ref.Path, Value: int32(1)}}, Fields: []string{ref.Path},
-			})
-		}
+		c.indexFor(d, ref.Path)
+	}
+}
+
+func (c *compiler) indexFor(d *declaration, path string) {
+	if !slices.ContainsFunc(d.c.Indexes, func(index Index) bool { return index.serves(path) }) {
+		d.c.Indexes = append(d.c.Indexes, Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}})
 	}
 }
 

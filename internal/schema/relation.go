@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -76,34 +77,78 @@ func (c *compiler) relation(name string, n *node) (Relation, bool) {
 	return relation, kinds == 1 && relation.Target != "" && relation.By != ""
 }
 
-// crossChecks notes relations whose field does not hold ids of the collection
-// that they lead to, or from.
+// crossChecks settles what relations need to know of other collections, and
+// notes those whose field does not hold ids of the collection that they lead
+// to, or from.
 func (c *compiler) crossChecks(d *declaration) {
-	for _, relation := range d.c.Relations {
+	for i := range d.c.Relations {
+		relation := &d.c.Relations[i]
 		holder, held := c.byName[relation.Target], d
+		relation.Collection = holder.c
 		if relation.Kind == BelongsTo {
 			holder, held = d, holder
 		}
-		c.relationField(d.relations[relation.Name].get("by"), relation.By, holder, held)
+		c.relationField(d.relations[relation.Name].get("by"), relation, holder, held)
 	}
 }
 
 // relationField checks that the field of holder can hold an id of held.
-func (c *compiler) relationField(at *node, path string, holder, held *declaration) {
+func (c *compiler) relationField(at *node, relation *Relation, holder, held *declaration) {
+	path := relation.By
 	target, err := filter.Fields(holder.c.Fields)(path)
 	if err != nil {
 		c.problems.add(at, "%q of %s %s", shorten(path), holder.c.Name, err)
 		return
 	}
-	for _, ref := range holder.c.References {
-		if ref.Path == path && ref.To != held.c.Name {
-			c.problems.add(at, "%q of %s refers to %s, not to %s", path, holder.c.Name, ref.To, held.c.Name)
-			return
+	relation.Stored, relation.ByMany = target.Stored, len(target.Arrays) > 0
+	relation.Many = relation.Kind == HasMany || relation.Kind == BelongsTo && relation.ByMany
+	if reason := badRelationField(path, target, holder.c, held.c); reason != "" {
+		c.problems.add(at, "%q of %s %s", shorten(path), holder.c.Name, reason)
+		return
+	}
+	if relation.Kind != BelongsTo && relation.Stored != "_id" {
+		c.indexFor(holder, path)
+	}
+}
+
+// badRelationField says why a field of holder does not hold ids of held.
+func badRelationField(path string, target filter.Target, holder, held *Collection) string {
+	for _, ref := range holder.References {
+		if ref.Path == path && ref.To != held.Name {
+			return fmt.Sprintf("refers to %s, not to %s", ref.To, held.Name)
 		}
 	}
-	want := fieldTypes[held.c.ID.idType()]
-	if elementKind(target.Shape) != want.kind {
-		c.problems.add(at, "%q of %s is of type %s, and the ids of %s are %s", path, holder.c.Name,
-			elementKind(target.Shape), held.c.Name, want.name)
+	want := fieldTypes[held.ID.idType()]
+	switch {
+	case elementKind(target.Shape) != want.kind:
+		return fmt.Sprintf("is of type %s, and the ids of %s are %s", elementKind(target.Shape), held.Name, want.name)
+	case slices.ContainsFunc(target.Arrays, func(array string) bool { return leadsToElement(path, array) }):
+		return "leads to one element of an array; leave the index out"
 	}
+	return ""
+}
+
+// leadsToElement reports whether a path goes into an array by an index.
+func leadsToElement(path, array string) bool {
+	rest, within := strings.CutPrefix(path, array+".")
+	step, _, _ := strings.Cut(rest, ".")
+	return within && strings.Trim(step, "0123456789") == ""
+}
+
+// Relation returns the relation of a name.
+func (c *Collection) Relation(name string) (*Relation, bool) {
+	i, ok := slices.BinarySearchFunc(c.Relations, name, func(r Relation, name string) int { return strings.Compare(r.Name, name) })
+	if !ok {
+		return nil, false
+	}
+	return &c.Relations[i], true
+}
+
+// RelationNames returns the names of the relations in order.
+func (c *Collection) RelationNames() []string {
+	names := make([]string, len(c.Relations))
+	for i, relation := range c.Relations {
+		names[i] = relation.Name
+	}
+	return names
 }

@@ -48,9 +48,18 @@ func (c *Collection) show(out *strings.Builder) {
 		out.WriteString("  relations:\n")
 	}
 	for _, r := range c.Relations {
-		fmt.Fprintf(out, "    %s  %s %s by %s\n", r.Name, r.Kind, r.Target, r.By)
+		fmt.Fprintf(out, "    %s  %s %s by %s%s\n", r.Name, r.Kind, r.Target, r.By, many(r))
 	}
 	fmt.Fprintf(out, "  validator:\n    %s\n", indented(c.Validator(), "    "))
+}
+
+// many tells where a relation leads to several documents though its kind does
+// not say so, or from several.
+func many(r Relation) string {
+	if r.ByMany {
+		return " (many to many)"
+	}
+	return ""
 }
 
 // showMembers writes the members of an object, those of objects within under them.
