@@ -2,13 +2,10 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"github.com/sheafdb/sheaf/internal/fault"
 )
@@ -85,7 +82,7 @@ func (s *Store) readBatch(ctx context.Context, collection string, calls []*call[
 
 // findIDs returns the documents with the ids of calls, by idKey.
 func (s *Store) findIDs(ctx context.Context, collection string, calls []*call[bson.RawValue, bson.Raw]) (map[string]bson.Raw, error) {
-	rows, err := s.Find(ctx, Query{Collection: collection, Filter: byIDs(calls), Batch: int32(len(calls)) + 1})
+	rows, err := s.Find(ctx, Query{Collection: collection, Filter: in("_id", len(calls), func(i int) bson.RawValue { return calls[i].request }), Batch: int32(len(calls)) + 1})
 	if err != nil {
 		return nil, err
 	}
@@ -96,34 +93,6 @@ func (s *Store) findIDs(ctx context.Context, collection string, calls []*call[bs
 		found[idKey(doc.Lookup("_id"))] = doc
 	}
 	return found, rows.Err()
-}
-
-// byIDs returns the filter of the documents with any of several ids.
-func byIDs(calls []*call[bson.RawValue, bson.Raw]) bson.Raw {
-	dst := make([]byte, 0, 64+32*len(calls))
-	top, dst := bsoncore.AppendDocumentStart(dst)
-	id, dst := bsoncore.AppendDocumentElementStart(dst, "_id")
-	in, dst := bsoncore.AppendArrayElementStart(dst, "$in")
-	for _, c := range calls {
-		dst = appendRaw(dst, "0", c.request) // MongoDB does not read the names of an array
-	}
-	dst, _ = bsoncore.AppendArrayEnd(dst, in)
-	dst, _ = bsoncore.AppendDocumentEnd(dst, id)
-	dst, _ = bsoncore.AppendDocumentEnd(dst, top)
-	return dst
-}
-
-// idKey is the same for ids that MongoDB takes for equal: numbers of different
-// types are, where they have the same value.
-func idKey(id bson.RawValue) string {
-	n, isInt := id.AsInt64OK()
-	if f, ok := id.DoubleOK(); ok {
-		n, isInt = int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<63
-	}
-	if !isInt {
-		return string(byte(id.Type)) + string(id.Value)
-	}
-	return string(binary.LittleEndian.AppendUint64([]byte{byte(bson.TypeInt64)}, uint64(n)))
 }
 
 // insertBatch stores the documents of several requests with one command.

@@ -56,6 +56,9 @@ func (s *Store) Provision(ctx context.Context, model *schema.Model) (Report, err
 	}
 	p := provision{store: s, existing: existing}
 	err = p.run(ctx, model.Collections)
+	if slices.ContainsFunc(model.Collections, func(c *schema.Collection) bool { return len(c.References) > 0 }) {
+		err = errors.Join(err, p.provisionLocks(ctx))
+	}
 	p.report.sort()
 	return p.report, err
 }

@@ -69,6 +69,7 @@ type Store struct {
 	retryTime time.Duration
 	observed  bool
 	pool      poolCounts
+	slots     *slotCounter
 
 	// collections caches handles by name.
 	collections sync.Map
@@ -82,7 +83,7 @@ type Store struct {
 // a server that is older than 6.0, or neither part of a replica set nor of a
 // sharded cluster. No error quotes the connection string.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil}
+	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, slots: newSlotCounter()}
 	settings, err := s.clientOptions(o)
 	if err != nil {
 		return nil, err

@@ -127,6 +127,40 @@ func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue,
 	return result.DeletedCount == 1, nil
 }
 
+// DeleteMany deletes the documents with some ids, and returns how many there
+// were.
+func (s *Store) DeleteMany(ctx context.Context, collection string, ids []bson.RawValue) (int64, error) {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	result, err := s.collection(collection).DeleteMany(ctx, In("_id", ids))
+	if err != nil {
+		return 0, s.failed(ctx, err)
+	}
+	return result.DeletedCount, nil
+}
+
+// ReplaceMany puts documents in the place of those with their ids.
+func (s *Store) ReplaceMany(ctx context.Context, collection string, docs []bson.Raw) error {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return err
+	}
+	defer done()
+	models := make([]mongo.WriteModel, len(docs))
+	for i, doc := range docs {
+		models[i] = mongo.NewReplaceOneModel().SetFilter(byID(doc.Lookup("_id"))).SetReplacement(doc)
+	}
+	_, err = s.collection(collection).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	failures, err := s.refusals(ctx, err)
+	if len(failures) > 0 {
+		return failures[0].Err
+	}
+	return err
+}
+
 // write returns the context of a write. A client that hung up before gets
 // nothing written.
 func (s *Store) write(ctx context.Context, collection string) (context.Context, context.CancelFunc, error) {

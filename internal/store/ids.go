@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+)
+
+// IDSet is a set of ids. Numbers of different types are the same id where they
+// have the same value, as they are to MongoDB.
+type IDSet map[string]struct{}
+
+// Add puts an id into the set, and reports whether it is new there.
+func (s IDSet) Add(id bson.RawValue) bool {
+	key := idKey(id)
+	_, there := s[key]
+	s[key] = struct{}{}
+	return !there
+}
+
+// Has reports whether an id is in the set; a nil set has none.
+func (s IDSet) Has(id bson.RawValue) bool {
+	_, there := s[idKey(id)]
+	return there
+}
+
+// idKey is the same for ids that MongoDB takes for equal: numbers of different
+// types are, where they have the same value.
+func idKey(id bson.RawValue) string {
+	n, isInt := id.AsInt64OK()
+	if f, ok := id.DoubleOK(); ok {
+		n, isInt = int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<63
+	}
+	if !isInt {
+		return string(byte(id.Type)) + string(id.Value)
+	}
+	return string(binary.LittleEndian.AppendUint64([]byte{byte(bson.TypeInt64)}, uint64(n)))
+}
+
+// In returns the filter of the documents that have any of some values at a
+// path.
+func In(path string, values []bson.RawValue) bson.Raw {
+	return in(path, len(values), func(i int) bson.RawValue { return values[i] })
+}
+
+func in(path string, n int, value func(int) bson.RawValue) bson.Raw {
+	dst := make([]byte, 0, 64+32*n)
+	top, dst := bsoncore.AppendDocumentStart(dst)
+	at, dst := bsoncore.AppendDocumentElementStart(dst, path)
+	list, dst := bsoncore.AppendArrayElementStart(dst, "$in")
+	for i := range n {
+		dst = appendRaw(dst, "0", value(i)) // MongoDB does not read the names of an array
+	}
+	dst, _ = bsoncore.AppendArrayEnd(dst, list)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, at)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, top)
+	return dst
+}
+
+// OnlyID is the projection that leaves nothing but the id.
+var OnlyID = bson.Raw(bsoncore.NewDocumentBuilder().AppendInt32("_id", 1).Build())
+
+// Existing returns those of some ids that documents of a collection have.
+func (s *Store) Existing(ctx context.Context, collection string, ids []bson.RawValue) (IDSet, error) {
+	found := make(IDSet, len(ids))
+	err := s.Each(ctx, Query{Collection: collection, Filter: In("_id", ids), Projection: OnlyID, Batch: int32(len(ids)) + 1}, func(doc bson.Raw) error {
+		found.Add(doc.Lookup("_id"))
+		return nil
+	})
+	return found, err
+}
+
+// Each calls visit with every document that a query finds. The document is valid
+// until visit returns.
+func (s *Store) Each(ctx context.Context, q Query, visit func(bson.Raw) error) error {
+	rows, err := s.Find(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := visit(rows.Document()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
