@@ -50,7 +50,7 @@ func init() {
 func documentRoutes() []route {
 	const collection, document = "/v1/{collection}", "/v1/{collection}/{id}"
 	changes := []fault.Code{
-		fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey,
+		fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation,
 		fault.WriteConflict, fault.VersionConflict, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed,
 		fault.DatabaseUnavailable, fault.Timeout,
 	}
@@ -73,7 +73,7 @@ func documentRoutes() []route {
 			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.CreateBody}},
 			Responses: []openapi.Response{{Status: 201, Description: "What was created; of one document with Location and ETag. Empty where Prefer asked for that.",
 				Headers: append([]string{"Location", "Vary"}, writeHeader...), Content: openapi.Content{Media: jsonForms, Body: openapi.DocumentsBody}}},
-			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DuplicateKey, fault.WriteConflict,
+			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation, fault.WriteConflict,
 				fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed, fault.DatabaseUnavailable, fault.Timeout},
 		}, createDocuments},
 		{openapi.Route{
@@ -112,7 +112,7 @@ func documentRoutes() []route {
 			Method: http.MethodDelete, Path: document, ID: "delete", Summary: "Delete a document",
 			Parameters: []openapi.Parameter{ifMatch, ifNoneMatch},
 			Responses:  []openapi.Response{{Status: 204, Description: "Deleted.", Headers: []string{"Server-Timing"}}},
-			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.WriteConflict, fault.VersionConflict,
+			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.ReferenceViolation, fault.WriteConflict, fault.VersionConflict,
 				fault.DatabaseUnavailable, fault.Timeout},
 		}, deleteDocument},
 	}

@@ -169,16 +169,22 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 	default:
 		return nil, nil
 	}
-	createdAt := current.Lookup("createdAt")
-	if createdAt.Type != bson.TypeDateTime {
-		createdAt = bsonjson.DateValue(op.now)
-	}
-	next := op.stamp(body, Version(current)+1, createdAt)
+	next := op.successor(current, body)
 	var faults fault.List
 	if op.verb == Merge {
 		op.check(next, &faults)
 	}
 	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")
+}
+
+// successor puts the system fields around the body of the next version of a
+// document.
+func (op *operation) successor(current, body bson.Raw) bson.Raw {
+	createdAt := current.Lookup("createdAt")
+	if createdAt.Type != bson.TypeDateTime {
+		createdAt = bsonjson.DateValue(op.now)
+	}
+	return op.stamp(body, Version(current)+1, createdAt)
 }
 
 // check holds the rules against a whole document. Pointers are those of the

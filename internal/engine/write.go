@@ -126,8 +126,10 @@ func createsAlone(ops []*operation) bool {
 
 func (e *Engine) insertAll(ctx context.Context, ops []*operation) ([]Result, error) {
 	docs, results := make([]bson.Raw, len(ops)), make([]Result, len(ops))
+	var refs []wanted
 	for i, op := range ops {
 		docs[i], results[i] = op.document, Result{Created: true, Document: op.document}
+		refs = append(refs, added(op.collection, nil, op.document, op.pointer)...)
 	}
 	failures, err := e.store.InsertMany(ctx, ops[0].collection.Name, docs)
 	if err != nil {
@@ -136,7 +138,7 @@ func (e *Engine) insertAll(ctx context.Context, ops []*operation) ([]Result, err
 	if len(failures) > 0 {
 		return nil, located(failures[0].Err, ops[failures[0].Index])
 	}
-	return results, nil
+	return results, e.holdReferences(ctx, refs)
 }
 
 // run carries out one operation.
@@ -153,14 +155,17 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 }
 
 func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
-	if err := e.store.Insert(ctx, op.collection.Name, op.document); err != nil {
+	err := e.keep(ctx, added(op.collection, nil, op.document, ""), func(ctx context.Context) (bool, error) {
+		return true, e.store.Insert(ctx, op.collection.Name, op.document)
+	})
+	if err != nil {
 		return Result{}, err
 	}
 	return Result{Created: true, Document: op.document}, nil
 }
 
 func (e *Engine) delete(ctx context.Context, op *operation) error {
-	deleted, err := e.store.Delete(ctx, op.collection.Name, op.id, nil)
+	deleted, err := e.remove(ctx, op, nil)
 	if err == nil && !deleted {
 		return fault.New(fault.NotFound, "%s has no document with this id", op.collection.Name)
 	}
@@ -206,7 +211,7 @@ func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		done, err := e.swap(ctx, op, version, next)
+		done, err := e.swap(ctx, op, version, current, next)
 		if err != nil || done {
 			return Result{Document: next}, err
 		}
@@ -217,11 +222,31 @@ func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 }
 
 // swap stores or deletes, and reports whether the document had the version.
-func (e *Engine) swap(ctx context.Context, op *operation, version int64, next bson.Raw) (bool, error) {
+func (e *Engine) swap(ctx context.Context, op *operation, version int64, current, next bson.Raw) (done bool, err error) {
 	if op.verb == Delete {
-		return e.store.Delete(ctx, op.collection.Name, op.id, &version)
+		return e.remove(ctx, op, &version)
 	}
-	return e.store.Replace(ctx, op.collection.Name, op.id, version, next)
+	err = e.keep(ctx, added(op.collection, current, next, ""), func(ctx context.Context) (bool, error) {
+		done, err = e.store.Replace(ctx, op.collection.Name, op.id, version, next)
+		return done, err
+	})
+	return done, err
+}
+
+// remove deletes a document, where version is not nil only in that version, and
+// sees to what refers to it. It reports whether there was one to delete.
+func (e *Engine) remove(ctx context.Context, op *operation, version *int64) (deleted bool, err error) {
+	if len(op.collection.Referrers) == 0 {
+		return e.store.Delete(ctx, op.collection.Name, op.id, version)
+	}
+	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
+		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, version)
+		if err != nil || !deleted {
+			return err
+		}
+		return e.settleReferrers(ctx, op.collection, []bson.RawValue{op.id}, op.now)
+	})
+	return deleted, err
 }
 
 // located returns err with the place of the operation's body before its

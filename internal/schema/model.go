@@ -135,6 +135,9 @@ type Referrer struct {
 	Reference  int
 }
 
+// Declared returns the reference itself.
+func (r Referrer) Declared() Reference { return r.Collection.References[r.Reference] }
+
 // OnDelete says what becomes of a document when the one that it refers to is
 // deleted.
 type OnDelete uint8

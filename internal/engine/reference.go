@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+// wanted is a reference that a write adds: the document that it leads to must
+// be there, and stay.
+type wanted struct {
+	key store.Key
+	// pointer leads to the reference in what the client sent.
+	pointer string
+}
+
+// added returns the references of next that current, nil for a new document,
+// does not hold in the same field. What was there before is nobody's fault who
+// changes something else.
+func added(c *schema.Collection, current, next bson.Raw, pointer string) []wanted {
+	refs := c.Refs(next)
+	if len(refs) == 0 {
+		return nil
+	}
+	held := make([]store.IDSet, len(c.References))
+	for _, ref := range c.Refs(current) {
+		if held[ref.Reference] == nil {
+			held[ref.Reference] = store.IDSet{}
+		}
+		held[ref.Reference].Add(ref.ID)
+	}
+	var list []wanted
+	for _, ref := range refs {
+		if !held[ref.Reference].Has(ref.ID) {
+			list = append(list, wanted{store.Key{Collection: c.References[ref.Reference].To, ID: ref.ID}, pointer + ref.Pointer})
+		}
+	}
+	return list
+}
+
+// maxIn bounds the ids in one command.
+const maxIn = 1000
+
+// holdReferences makes sure that the documents that references lead to are
+// there, and that no other transaction deletes them before this one ends. It is
+// to be called in the transaction of the write. A ReferenceViolation names every
+// reference that leads nowhere.
+func (e *Engine) holdReferences(ctx context.Context, list []wanted) error {
+	byCollection := make(map[string][]bson.RawValue)
+	seen := make(map[string]store.IDSet)
+	var keys []store.Key
+	for _, w := range list {
+		name := w.key.Collection
+		if seen[name] == nil {
+			seen[name] = store.IDSet{}
+		}
+		if seen[name].Add(w.key.ID) {
+			byCollection[name] = append(byCollection[name], w.key.ID)
+			keys = append(keys, w.key)
+		}
+	}
+	existing := make(map[string]store.IDSet)
+	for name, ids := range byCollection {
+		found, err := e.existing(ctx, name, ids)
+		if err != nil {
+			return err
+		}
+		existing[name] = found
+	}
+	if err := dangling(list, existing); err != nil {
+		return err
+	}
+	return e.store.Share(ctx, keys)
+}
+
+func (e *Engine) existing(ctx context.Context, collection string, ids []bson.RawValue) (store.IDSet, error) {
+	found := store.IDSet{}
+	for some := range slices.Chunk(ids, maxIn) {
+		part, err := e.store.Existing(ctx, collection, some)
+		if err != nil {
+			return nil, err
+		}
+		for id := range part {
+			found[id] = struct{}{}
+		}
+	}
+	return found, nil
+}
+
+// dangling returns a ReferenceViolation with the references that lead nowhere.
+func dangling(list []wanted, existing map[string]store.IDSet) error {
+	var faults fault.List
+	for _, w := range list {
+		if !existing[w.key.Collection].Has(w.key.ID) {
+			faults.Add(w.pointer, "reference", "leads to no document of %s", w.key.Collection)
+		}
+	}
+	return faults.Err(fault.ReferenceViolation, "a reference leads to a document that does not exist")
+}
+
+// keep runs write, which reports whether it wrote, in a transaction with the
+// check of the references that it adds; plainly where it adds none.
+func (e *Engine) keep(ctx context.Context, list []wanted, write func(context.Context) (bool, error)) error {
+	if len(list) == 0 {
+		_, err := write(ctx)
+		return err
+	}
+	return e.store.InTransaction(ctx, func(ctx context.Context) error {
+		if done, err := write(ctx); err != nil || !done {
+			return err
+		}
+		return e.holdReferences(ctx, list)
+	})
+}
