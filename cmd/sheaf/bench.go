@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -66,6 +67,11 @@ func (c *benchCommand) check() error {
 		return usageError("--rounds, --duration and --rate cannot be negative, nor the first two 0")
 	case len(c.Connections) == 0 || slices.Min(c.Connections) < 1:
 		return usageError("--connections takes numbers from 1, such as 1,32")
+	}
+	for _, name := range c.Operations {
+		if !slices.Contains(bench.Operations(), name) {
+			return usageError(fmt.Sprintf("there is no operation %q; there are %s", name, strings.Join(bench.Operations(), ", ")))
+		}
 	}
 	return nil
 }
