@@ -93,6 +93,7 @@ func storeOptions(c *config.Config, uri string, o *observe.Observer) store.Optio
 		URI:            uri,
 		Database:       c.MongoDB.Database,
 		CAFile:         c.MongoDB.CAFile,
+		NoCoalescing:   !c.MongoDB.Coalesce,
 		MaxPool:        c.MongoDB.PoolMax,
 		MinPool:        c.MongoDB.PoolMin,
 		MaxIdle:        idleTime(c.MongoDB.PoolIdleTimeout),

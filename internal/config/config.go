@@ -47,6 +47,7 @@ type MongoDB struct {
 	PoolMin                int           `name:"pool-min" env:"SHEAF_POOL_MIN" default:"0" min:"0" max:"10000" help:"Connections to a server that are kept even when idle."`
 	PoolIdleTimeout        time.Duration `name:"pool-idle-timeout" env:"SHEAF_POOL_IDLE_TIMEOUT" default:"30s" min:"0s" max:"24h" help:"How long an idle connection is kept; 0s keeps it for ever."`
 	PoolConnectionTimeout  time.Duration `name:"pool-connection-timeout" env:"SHEAF_POOL_CONNECTION_TIMEOUT" default:"2s" min:"1ms" max:"1h" help:"Longest time to make a connection."`
+	Coalesce               bool          `name:"coalesce" env:"SHEAF_COALESCE" default:"true" negatable:"" help:"Let concurrent requests share commands to MongoDB. Off, each is a command of its own: slower under load, and of use to find out what a request costs."`
 	ServerSelectionTimeout time.Duration `name:"server-selection-timeout" env:"SHEAF_SERVER_SELECTION_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for a server that can take a command, such as a primary after a failover."`
 }
 

@@ -30,6 +30,7 @@ const (
 	PreconditionRequired Code = "precondition-required"
 	TooManyRequests      Code = "too-many-requests"
 	Internal             Code = "internal"
+	Overloaded           Code = "overloaded"
 	DatabaseUnavailable  Code = "database-unavailable"
 	Timeout              Code = "timeout"
 )
@@ -130,6 +131,10 @@ var codes = []Info{
 	{Code: Internal, Status: 500, Title: "The service failed",
 		Meaning: "A defect of the service or a state that it does not know.",
 		Remedy:  "Report the request_id; the log has the details under it."},
+	{Code: Overloaded, Status: 503, Title: "The service has too much to do",
+		Meaning:    "More requests wait than the service can answer in time.",
+		Remedy:     "Send the same request again after Retry-After, and less at once. Nothing was stored.",
+		RetryAfter: time.Second},
 	{Code: DatabaseUnavailable, Status: 503, Title: "The database cannot be reached",
 		Meaning:    "MongoDB does not answer, has no primary, or is shutting down.",
 		Remedy:     "Send the same request again after Retry-After. A write may or may not have been stored.",

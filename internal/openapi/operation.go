@@ -95,7 +95,7 @@ func (s scope) responses(route Route) (schema.JSON, error) {
 // and those that every route can. An operation of a collection exists only
 // where the collection does.
 func (s scope) problems(route Route) []fault.Code {
-	codes := append([]fault.Code{fault.Internal, fault.Timeout}, route.Problems...)
+	codes := append([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems...)
 	return slices.DeleteFunc(codes, func(code fault.Code) bool { return code == fault.UnknownCollection })
 }
 

@@ -14,10 +14,10 @@ import (
 // Get returns the document with an id, NotFound where there is none. It must
 // not be changed: other callers may have the same.
 func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
-	if transactionOf(ctx) != nil {
+	if !s.coalescesIn(ctx) {
 		return s.findOne(ctx, collection, id)
 	}
-	doc, err := s.lane(collection).reads.do(ctx, id)
+	doc, err := s.lane(collection).reads.Do(ctx, id)
 	return doc, s.coalesced(ctx, err)
 }
 

@@ -9,6 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/sheafdb/sheaf/internal/coalesce"
 )
 
 // counters is the collection that holds the last id of every sequence, as
@@ -30,11 +32,8 @@ func (s *Store) NextID(ctx context.Context, collection string) (int64, error) {
 //
 // It takes no part in a transaction: ids that one does not use are lost.
 func (s *Store) NextIDs(ctx context.Context, collection string, n int) (int64, error) {
-	first, err := s.sequence(collection).batcher.do(outside(ctx), int64(n))
-	if errors.Is(err, errBatcherClosed) {
-		err = mongo.ErrClientDisconnected
-	}
-	return first, mapError(ctx, err)
+	first, err := s.sequence(collection).batcher.Do(outside(ctx), int64(n))
+	return first, s.coalesced(ctx, err)
 }
 
 // RaiseSequence makes the ids that NextID returns from now on larger than
@@ -60,10 +59,10 @@ func raise(atLeast int64) bson.D {
 type sequence struct {
 	store      *Store
 	collection string
-	batcher    *batcher[int64, int64]
+	batcher    *coalesce.Batcher[int64, int64]
 }
 
-func (q *sequence) close() { q.batcher.close() }
+func (q *sequence) close() { q.batcher.Close() }
 
 // sequence returns the sequence of a collection. While one command for ids is
 // under way further callers gather, and the next asks for as many ids.
@@ -72,22 +71,22 @@ func (s *Store) sequence(collection string) *sequence {
 		return q.(*sequence)
 	}
 	q := &sequence{store: s, collection: collection}
-	q.batcher = newBatcher(batchLimits{inFlight: 1, size: maxIDs, timeout: s.timeout}, q.allocate)
+	q.batcher = coalesce.New(coalesce.Limits{InFlight: 1, Size: maxIDs, Queue: maxIDs, Timeout: s.timeout}, nil, q.allocate)
 	loaded, _ := s.sequences.LoadOrStore(collection, q)
 	return loaded.(*sequence)
 }
 
 // allocate takes as many ids as the calls ask for.
-func (q *sequence) allocate(ctx context.Context, calls []*call[int64, int64]) {
+func (q *sequence) allocate(ctx context.Context, calls []*coalesce.Call[int64, int64]) {
 	var total int64
 	for _, c := range calls {
-		total += c.request
+		total += c.Request
 	}
 	last, err := q.advance(q.store.named(ctx, counters), total)
 	next := last - total + 1
 	for _, c := range calls {
-		c.response, c.err = next, err
-		next += c.request
+		c.Response, c.Err = next, err
+		next += c.Request
 	}
 }
 

@@ -47,6 +47,8 @@ type Options struct {
 	// RetryTime is how long a transaction is begun anew when others are in its
 	// way, 5 s by default.
 	RetryTime time.Duration
+	// NoCoalescing sends every request as a command of its own.
+	NoCoalescing bool
 	// Observer is told of every command; nil for nobody.
 	Observer *observe.Observer
 }
@@ -68,6 +70,7 @@ type Store struct {
 	timeout   time.Duration
 	retryTime time.Duration
 	observed  bool
+	coalesces bool
 	pool      poolCounts
 	slots     *slotCounter
 
@@ -83,7 +86,7 @@ type Store struct {
 // a server that is older than 6.0, or neither part of a replica set nor of a
 // sharded cluster. No error quotes the connection string.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, slots: newSlotCounter()}
+	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, coalesces: !o.NoCoalescing, slots: newSlotCounter()}
 	settings, err := s.clientOptions(o)
 	if err != nil {
 		return nil, err

@@ -23,11 +23,11 @@ func (s *Store) Insert(ctx context.Context, collection string, doc bson.Raw) err
 		return err
 	}
 	defer done()
-	if transactionOf(ctx) != nil {
+	if !s.coalescesIn(ctx) {
 		_, err = s.collection(collection).InsertOne(ctx, doc)
 		return s.failed(ctx, err)
 	}
-	_, err = s.lane(collection).inserts.do(ctx, doc)
+	_, err = s.lane(collection).inserts.Do(ctx, doc)
 	return s.coalesced(ctx, err)
 }
 

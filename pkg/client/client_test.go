@@ -155,7 +155,7 @@ func TestTheCodesAreTheServices(t *testing.T) {
 		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
 		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.WriteConflict, client.IdempotencyProgress,
 		client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
-		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.DatabaseUnavailable, client.Timeout,
+		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.Timeout,
 	}
 	table := fault.Codes()
 	if len(own) != len(table) {

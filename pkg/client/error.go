@@ -36,6 +36,7 @@ const (
 	PreconditionRequired Code = "precondition-required"
 	TooManyRequests      Code = "too-many-requests"
 	Internal             Code = "internal"
+	Overloaded           Code = "overloaded"
 	DatabaseUnavailable  Code = "database-unavailable"
 	Timeout              Code = "timeout"
 )
@@ -81,7 +82,7 @@ func Is(err error, code Code) bool {
 // pass, and it has stored nothing, or stores nothing at all.
 func (e *Error) passes(method string) bool {
 	switch e.Code {
-	case WriteConflict, TooManyRequests:
+	case WriteConflict, TooManyRequests, Overloaded:
 		return true
 	case DatabaseUnavailable:
 		return method == http.MethodGet
