@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -87,7 +89,7 @@ func (x *exchange) setServerTiming() {
 func (x *exchange) identify(r *http.Request) context.Context {
 	id := r.Header.Get("X-Request-Id")
 	if !isRequestID(id) {
-		id = rand.Text()
+		id = newRequestID()
 	}
 	header := x.Header()
 	header["X-Request-Id"] = []string{id}
@@ -98,6 +100,14 @@ func (x *exchange) identify(r *http.Request) context.Context {
 		}
 	}
 	return observe.WithRequestID(r.Context(), id)
+}
+
+// newRequestID returns 128 random bits as text. They need be unique, not secret.
+func newRequestID() string {
+	var bits [16]byte
+	binary.LittleEndian.PutUint64(bits[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(bits[8:], rand.Uint64())
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(bits[:])
 }
 
 var nosniff = []string{"nosniff"}
@@ -131,7 +141,7 @@ func childTrace(parent string) (string, bool) {
 		return "", false
 	}
 	var span [8]byte
-	_, _ = rand.Read(span[:]) // never fails
+	binary.LittleEndian.PutUint64(span[:], rand.Uint64()|1) // zero is no id
 	return "00-" + parts[1] + "-" + hex.EncodeToString(span[:]) + "-" + parts[3], true
 }
 

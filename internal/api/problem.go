@@ -1,39 +1,26 @@
 package api
 
 import (
-	"encoding/json"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
 )
 
-// problem is a problem document (RFC 9457), with the members that Sheaf adds:
-// code, request_id and errors.
-type problem struct {
-	Type      string       `json:"type"`
-	Title     string       `json:"title"`
-	Status    int          `json:"status"`
-	Detail    string       `json:"detail"`
-	Code      fault.Code   `json:"code"`
-	RequestID string       `json:"request_id"`
-	Errors    []fault.Item `json:"errors,omitempty"`
-}
-
-// problem renders a fault; it is the only place that does.
+// problem renders a fault as a problem document (RFC 9457) with the members that
+// Sheaf adds: code, request_id and errors. It is the only place that does.
 func (x *exchange) problem(e *fault.Error) {
 	info := fault.Lookup(e.Code)
-	body, err := json.Marshal(problem{
-		Type: "/problems/" + string(info.Code), Title: info.Title, Status: info.Status, Detail: e.Detail, Code: info.Code,
-		RequestID: observe.RequestID(x.request.Context()), Errors: e.Items,
-	})
-	if err != nil { // strings and numbers always encode
-		panic(err)
-	}
+	buffer := buffers.Get().(*[]byte)
+	defer putBuffer(buffer)
+	body := appendProblem((*buffer)[:0], info, e, observe.RequestID(x.request.Context()))
+	*buffer = body
 	header := x.Header()
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -54,6 +41,36 @@ func (x *exchange) problem(e *fault.Error) {
 	if tooLarge {
 		x.dropBody()
 	}
+}
+
+func appendProblem(dst []byte, info fault.Info, e *fault.Error, requestID string) []byte {
+	dst = appendMember(append(dst, '{'), "type", "/problems/"+string(info.Code))
+	dst = appendMember(append(dst, ','), "title", info.Title)
+	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(info.Status), 10)
+	dst = appendMember(append(dst, ','), "detail", e.Detail)
+	dst = appendMember(append(dst, ','), "code", string(info.Code))
+	dst = appendMember(append(dst, ','), "request_id", requestID)
+	for i, item := range e.Items {
+		before := ","
+		if i == 0 {
+			before = `,"errors":[`
+		}
+		dst = appendMember(append(append(dst, before...), '{'), "pointer", item.Pointer)
+		dst = appendMember(append(dst, ','), "code", item.Code)
+		dst = append(appendMember(append(dst, ','), "detail", item.Detail), '}')
+	}
+	if len(e.Items) > 0 {
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+// appendMember writes a member of text. What is not UTF-8 in it, such as a piece
+// of a path, becomes U+FFFD.
+func appendMember(dst []byte, name, text string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, name)
+	dst, _ = jsontext.AppendQuote(append(dst, ':'), text)
+	return dst
 }
 
 // The bounds of what is read of a body that is too large.

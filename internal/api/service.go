@@ -57,8 +57,8 @@ func (s *Service) Stop() { s.stopping.Store(true) }
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, service: s, began: time.Now()}
-	ctx, cancel := context.WithTimeout(x.identify(r), s.options.Timeout)
-	defer cancel()
+	ctx := withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
+	defer ctx.release()
 	x.request = r.WithContext(ctx)
 	defer s.finish(x)
 	s.router.ServeHTTP(x, x.request)

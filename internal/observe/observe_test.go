@@ -51,7 +51,7 @@ func TestLinesOfRequests(t *testing.T) {
 		change  map[string]any
 	}{
 		{"answered", get, nil},
-		{"slow", with(func(r *Request) { r.Duration = slow }), map[string]any{"level": "WARN", "duration_ms": 100.0}},
+		{"slow", with(func(r *Request) { r.Duration = slow }), map[string]any{"level": "WARN", "duration_us": 100000.0}},
 		{"refused", with(func(r *Request) {
 			r.Status, r.Err = 409, fault.Wrap(errors.New(`dup key: { email: "ada@example.com" }`), fault.DuplicateKey, "taken")
 		}), map[string]any{"status": 409.0, "code": "duplicate-key"}},
@@ -63,7 +63,7 @@ func TestLinesOfRequests(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			want := map[string]any{
 				"level": "INFO", "msg": "request answered", "method": "GET", "route": "/v1/:collection/:id", "path": "/v1/users/7",
-				"status": 200.0, "duration_ms": 1.235, "bytes": 412.0, "request_id": "r1",
+				"status": 200.0, "duration_us": 1234.0, "bytes": 412.0, "request_id": "r1",
 			}
 			for name, value := range test.change {
 				want[name] = value
@@ -90,7 +90,7 @@ func TestLinesOfCommands(t *testing.T) {
 	}{
 		{"answered", insert, nil},
 		{"shared", with(func(c *Command) { c.Requests = 3 }), map[string]any{"requests": 3.0}},
-		{"slow", with(func(c *Command) { c.Duration = time.Second }), map[string]any{"level": "WARN", "duration_ms": 1000.0}},
+		{"slow", with(func(c *Command) { c.Duration = time.Second }), map[string]any{"level": "WARN", "duration_us": 1000000.0}},
 		{"failed", with(func(c *Command) { c.Err = errors.New("E1") }), map[string]any{
 			"level": "WARN", "code": "internal",
 			"error": "E1",
@@ -100,7 +100,7 @@ func TestLinesOfCommands(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			want := map[string]any{
 				"level": "DEBUG", "msg": "command answered", "command": "insert", "collection": "users",
-				"duration_ms": 2.0, "documents": 3.0, "request_id": "r1",
+				"duration_us": 2000.0, "documents": 3.0, "request_id": "r1",
 			}
 			for name, value := range test.change {
 				want[name] = value

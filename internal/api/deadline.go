@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// deadline is the context of a request, which ends at the time limit. It is as
+// context.WithDeadline's, but has a timer only once somebody waits for it: most
+// requests are answered without.
+type deadline struct {
+	context.Context
+	at time.Time
+
+	mu     sync.Mutex
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+func withDeadline(parent context.Context, at time.Time) *deadline {
+	return &deadline{Context: parent, at: at}
+}
+
+// Deadline returns the time limit, or that of the parent where it is earlier.
+func (d *deadline) Deadline() (time.Time, bool) {
+	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
+		return at, true
+	}
+	return d.at, true
+}
+
+// Done starts the timer.
+func (d *deadline) Done() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+	}
+	return d.timed.Done()
+}
+
+// Err tells whether the context has ended, with a timer or without.
+func (d *deadline) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.timed != nil:
+		return d.timed.Err()
+	case d.Context.Err() != nil:
+		return d.Context.Err()
+	case !time.Now().Before(d.at):
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// release ends the context, and frees the timer.
+func (d *deadline) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = ended, func() {}
+	}
+	d.cancel()
+}
+
+// ended is a context that is over.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
