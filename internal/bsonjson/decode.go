@@ -41,13 +41,22 @@ type Decoded struct {
 	// System holds the system fields that were sent, by System; the others
 	// have the zero RawValue.
 	System [systemCount]bson.RawValue
+	// Apart holds the members whose fields say so, in their order.
+	Apart []Member
+}
+
+// Member is a member of an object as it was sent.
+type Member struct {
+	Name string
+	// Text is the part of the input that the value is, held to RFC 8259.
+	Text []byte
 }
 
 // Decode reads one JSON object into BSON. Text that is no JSON is returned as a
 // MalformedJSON fault; every value that does not fit its field is noted in
 // faults and left out of Body, and decoding goes on.
 //
-// The result shares no memory with src.
+// The result shares no memory with src, but for the members that are kept apart.
 func Decode(src []byte, fields *Fields, opts Options, faults *fault.List) (Decoded, error) {
 	d := newDecoder(src, opts, faults)
 	if d.peek() != '{' {
@@ -59,7 +68,7 @@ func Decode(src []byte, fields *Fields, opts Options, faults *fault.List) (Decod
 	if err := d.end(); err != nil {
 		return Decoded{}, err
 	}
-	return Decoded{Body: d.dst, System: d.system}, nil
+	return Decoded{Body: d.dst, System: d.system, Apart: d.apart}, nil
 }
 
 // DecodeValue reads one JSON value of a shape. A value that does not fit is
@@ -111,6 +120,7 @@ type decoder struct {
 	// names are the undeclared member names of the objects that are open.
 	names  [][]byte
 	system [systemCount]bson.RawValue
+	apart  []Member
 	depth  int
 	// muted counts the values around this one whose faults are not told.
 	muted int
@@ -460,6 +470,9 @@ func (d *decoder) member(fields *Fields, i int, name []byte, top bool) error {
 	shape, system := anyShape, NotSystem
 	if i >= 0 {
 		field := &fields.all[i]
+		if field.Apart {
+			return d.keepApart(field)
+		}
 		shape, system = field.Shape, field.System
 	}
 	d.path = append(d.path, segment{name: name})
@@ -485,6 +498,14 @@ func (d *decoder) member(fields *Fields, i int, name []byte, top bool) error {
 		d.dst[start] = byte(kind)
 	}
 	return nil
+}
+
+func (d *decoder) keepApart(field *Field) error {
+	d.peek()
+	start := d.pos
+	err := d.skip()
+	d.apart = append(d.apart, Member{Name: field.Name, Text: d.src[start:d.pos]})
+	return err
 }
 
 func (d *decoder) leave() { d.path = d.path[:len(d.path)-1] }

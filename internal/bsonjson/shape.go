@@ -62,6 +62,9 @@ type Field struct {
 	// Default is what a missing field gets where Options.Defaults is set; nil
 	// for none.
 	Default *Default
+	// Apart keeps the value out of the decoded body, as the JSON that it is:
+	// Decoded has it apart. Shape is nil then.
+	Apart bool
 }
 
 // System names a field that Sheaf keeps in every document.

@@ -27,8 +27,14 @@ type operation struct {
 	document bson.Raw
 	// awaitsID is set while the document has a placeholder for its id.
 	awaitsID bool
-	// body is what Replace and Merge were sent, without system fields.
+	// body is what was sent, without system fields.
 	body bson.Raw
+
+	// tree is what a Create brings with it, nil for nothing; links and joins are
+	// the relations by which it does.
+	tree  *tree
+	links []*link
+	joins []*join
 }
 
 // prepare decodes and checks all writes. It gathers the faults of all; text
@@ -48,11 +54,14 @@ func prepare(writes []Write, now time.Time) ([]*operation, error) {
 }
 
 func (op *operation) prepare(w Write, faults *fault.List) error {
-	if op.verb == Delete {
+	switch op.verb {
+	case Delete:
 		return nil
+	case Create:
+		return op.prepareNested(w, 0, faults)
 	}
 	decoded, err := bsonjson.Decode(w.Body, op.collection.Fields, bsonjson.Options{
-		Defaults: op.verb != Merge, Patch: op.verb == Merge, Now: op.now, Extended: w.Extended, Pointer: op.pointer,
+		Defaults: op.verb == Replace, Patch: op.verb == Merge, Now: op.now, Extended: w.Extended, Pointer: op.pointer,
 	}, faults)
 	if fault.Is(err, fault.ValidationFailed) { // no object
 		faults.Items = append(faults.Items, fault.From(err).Items...)
@@ -63,8 +72,6 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 	}
 	op.body = decoded.Body
 	switch op.verb {
-	case Create:
-		op.prepareCreate(decoded, faults)
 	case Replace:
 		op.prepareReplace(decoded, faults)
 	case Merge:
@@ -85,7 +92,7 @@ func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List)
 	}
 	op.id = decoded.System[bsonjson.ID]
 	op.completeID(faults)
-	op.document = op.stamp(op.body, 1, bsonjson.DateValue(op.now))
+	op.document = op.stamp(op.linked(op.sampleIDs()), 1, bsonjson.DateValue(op.now))
 	op.check(op.document, faults)
 }
 

@@ -46,33 +46,45 @@ func added(c *schema.Collection, current, next bson.Raw, pointer string) []wante
 // maxIn bounds the ids in one command.
 const maxIn = 1000
 
+// refSet is a set of documents of several collections.
+type refSet map[string]store.IDSet
+
+// add puts a document into the set, and reports whether it is new there.
+func (s refSet) add(collection string, id bson.RawValue) bool {
+	if s[collection] == nil {
+		s[collection] = store.IDSet{}
+	}
+	return s[collection].Add(id)
+}
+
+func (s refSet) has(key store.Key) bool { return s[key.Collection].Has(key.ID) }
+
 // holdReferences makes sure that the documents that references lead to are
 // there, and that no other transaction deletes them before this one ends. It is
-// to be called in the transaction of the write. A ReferenceViolation names every
-// reference that leads nowhere.
-func (e *Engine) holdReferences(ctx context.Context, list []wanted) error {
-	byCollection := make(map[string][]bson.RawValue)
-	seen := make(map[string]store.IDSet)
+// to be called in the transaction of the write. Of documents that it created
+// nobody else knows, and those that it found need not be looked for again. A
+// ReferenceViolation names every reference that leads nowhere.
+func (e *Engine) holdReferences(ctx context.Context, list []wanted, created, found refSet) error {
+	unknown, seen := make(map[string][]bson.RawValue), refSet{}
 	var keys []store.Key
 	for _, w := range list {
-		name := w.key.Collection
-		if seen[name] == nil {
-			seen[name] = store.IDSet{}
+		if created.has(w.key) || !seen.add(w.key.Collection, w.key.ID) {
+			continue
 		}
-		if seen[name].Add(w.key.ID) {
-			byCollection[name] = append(byCollection[name], w.key.ID)
-			keys = append(keys, w.key)
+		keys = append(keys, w.key)
+		if !found.has(w.key) {
+			unknown[w.key.Collection] = append(unknown[w.key.Collection], w.key.ID)
 		}
 	}
-	existing := make(map[string]store.IDSet)
-	for name, ids := range byCollection {
-		found, err := e.existing(ctx, name, ids)
+	existing := refSet{}
+	for name, ids := range unknown {
+		there, err := e.existing(ctx, name, ids)
 		if err != nil {
 			return err
 		}
-		existing[name] = found
+		existing[name] = there
 	}
-	if err := dangling(list, existing); err != nil {
+	if err := dangling(list, created, found, existing); err != nil {
 		return err
 	}
 	return e.store.Share(ctx, keys)
@@ -93,10 +105,10 @@ func (e *Engine) existing(ctx context.Context, collection string, ids []bson.Raw
 }
 
 // dangling returns a ReferenceViolation with the references that lead nowhere.
-func dangling(list []wanted, existing map[string]store.IDSet) error {
+func dangling(list []wanted, there ...refSet) error {
 	var faults fault.List
 	for _, w := range list {
-		if !existing[w.key.Collection].Has(w.key.ID) {
+		if !slices.ContainsFunc(there, func(s refSet) bool { return s.has(w.key) }) {
 			faults.Add(w.pointer, "reference", "leads to no document of %s", w.key.Collection)
 		}
 	}
@@ -114,6 +126,6 @@ func (e *Engine) keep(ctx context.Context, list []wanted, write func(context.Con
 		if done, err := write(ctx); err != nil || !done {
 			return err
 		}
-		return e.holdReferences(ctx, list)
+		return e.holdReferences(ctx, list, nil, nil)
 	})
 }

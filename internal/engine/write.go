@@ -81,9 +81,11 @@ func (e *Engine) Apply(ctx context.Context, writes ...Write) ([]Result, error) {
 // gives out.
 func (e *Engine) allocateIDs(ctx context.Context, ops []*operation) error {
 	waiting := make(map[string][]*operation)
-	for _, op := range ops {
-		if op.awaitsID {
-			waiting[op.collection.Name] = append(waiting[op.collection.Name], op)
+	for _, root := range ops {
+		for _, op := range root.all() {
+			if op.awaitsID {
+				waiting[op.collection.Name] = append(waiting[op.collection.Name], op)
+			}
 		}
 	}
 	for name, ops := range waiting {
@@ -117,7 +119,7 @@ func (e *Engine) runAll(ctx context.Context, ops []*operation) ([]Result, error)
 // collection, which can go out as one command.
 func createsAlone(ops []*operation) bool {
 	for _, op := range ops {
-		if op.verb != Create || op.collection != ops[0].collection {
+		if op.verb != Create || op.collection != ops[0].collection || op.tree != nil {
 			return false
 		}
 	}
@@ -127,9 +129,11 @@ func createsAlone(ops []*operation) bool {
 func (e *Engine) insertAll(ctx context.Context, ops []*operation) ([]Result, error) {
 	docs, results := make([]bson.Raw, len(ops)), make([]Result, len(ops))
 	var refs []wanted
+	created := refSet{}
 	for i, op := range ops {
 		docs[i], results[i] = op.document, Result{Created: true, Document: op.document}
 		refs = append(refs, added(op.collection, nil, op.document, op.pointer)...)
+		created.add(op.collection.Name, op.id)
 	}
 	failures, err := e.store.InsertMany(ctx, ops[0].collection.Name, docs)
 	if err != nil {
@@ -138,7 +142,7 @@ func (e *Engine) insertAll(ctx context.Context, ops []*operation) ([]Result, err
 	if len(failures) > 0 {
 		return nil, located(failures[0].Err, ops[failures[0].Index])
 	}
-	return results, e.holdReferences(ctx, refs)
+	return results, e.holdReferences(ctx, refs, created, nil)
 }
 
 // run carries out one operation.
@@ -155,6 +159,9 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 }
 
 func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
+	if op.tree != nil {
+		return e.plant(ctx, op)
+	}
 	err := e.keep(ctx, added(op.collection, nil, op.document, ""), func(ctx context.Context) (bool, error) {
 		return true, e.store.Insert(ctx, op.collection.Name, op.document)
 	})
@@ -251,17 +258,19 @@ func (e *Engine) remove(ctx context.Context, op *operation, version *int64) (del
 
 // located returns err with the place of the operation's body before its
 // pointers.
-func located(err error, op *operation) error {
-	if err == nil || op.pointer == "" {
+func located(err error, op *operation) error { return locatedAt(err, op.pointer) }
+
+func locatedAt(err error, pointer string) error {
+	if err == nil || pointer == "" {
 		return err
 	}
 	e := fault.From(err)
 	items := make([]fault.Item, len(e.Items))
 	for i, item := range e.Items {
-		item.Pointer = op.pointer + item.Pointer
+		item.Pointer = pointer + item.Pointer
 		items[i] = item
 	}
-	return fault.Wrap(err, e.Code, "%s: %s", strings.TrimPrefix(op.pointer, "/"), e.Detail).WithItems(items...)
+	return fault.Wrap(err, e.Code, "%s: %s", strings.TrimPrefix(pointer, "/"), e.Detail).WithItems(items...)
 }
 
 // String returns the verb as an infinitive.

@@ -1,6 +1,12 @@
 package openapi
 
-import "github.com/sheafdb/sheaf/internal/schema"
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sheafdb/sheaf/internal/schema"
+)
 
 // maxArray is the most documents that an array creates.
 const maxArray = 1000
@@ -11,11 +17,40 @@ var variantNames = []string{schema.Create: "Create", schema.Replace: "Replace", 
 func (w *writer) schemas() schema.JSON {
 	schemas := schema.JSON{m("Problem", problemSchema())}
 	for _, c := range w.model.Collections {
-		for v := range variantNames {
-			schemas = append(schemas, m(componentName(c, schema.Variant(v)), c.JSONSchema(schema.Variant(v))))
+		schemas = append(schemas, m(componentName(c, schema.Create), c.CreateSchema("", relationRef(c))))
+		for _, v := range []schema.Variant{schema.Replace, schema.Patch, schema.Stored} {
+			schemas = append(schemas, m(componentName(c, v), c.JSONSchema(v)))
+		}
+		for i := range c.Relations {
+			if r := &c.Relations[i]; r.Nested && r.Kind != schema.BelongsTo {
+				schemas = append(schemas, m(relationName(c, r), r.Collection.CreateSchema(r.By, relationRef(r.Collection))))
+			}
 		}
 	}
 	return schemas
+}
+
+// relationRef refers to the component of the documents that a relation of c
+// creates: where the field that connects is theirs, they must not have it.
+func relationRef(c *schema.Collection) func(*schema.Relation) schema.JSON {
+	return func(r *schema.Relation) schema.JSON {
+		name := componentName(r.Collection, schema.Create)
+		if r.Kind != schema.BelongsTo {
+			name = relationName(c, r)
+		}
+		return schema.JSON{m("$ref", "#/components/schemas/"+name)}
+	}
+}
+
+// relationName names the component of the documents that a relation creates.
+// Relations are called by anything, so that their place tells those apart that
+// are not called as components may be.
+func relationName(c *schema.Collection, r *schema.Relation) string {
+	name := r.Name
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		name = strconv.Itoa(slices.Index(c.RelationNames(), r.Name))
+	}
+	return componentName(c, schema.Create) + "_" + name
 }
 
 // componentName names a variant of a collection's documents. Collections are

@@ -119,6 +119,7 @@ func (c *compiler) compile() *Model {
 	}
 	for _, d := range c.declared {
 		c.indexCount(d)
+		d.c.CreateFields, d.c.KeyFields = createFields(d.c), keyFields(d.c)
 	}
 	if len(c.problems) > 0 {
 		return nil

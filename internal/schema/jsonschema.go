@@ -29,8 +29,14 @@ const (
 // before trim, lowercase and uppercase: rules that hold only afterwards are in
 // Stored alone.
 func (c *Collection) JSONSchema(v Variant) JSON {
-	w := schemaWriter{variant: v, stored: v == Stored, id: c.ID}
-	schema := w.object(c.rules, v == Patch)
+	return schemaWriter{variant: v, stored: v == Stored, id: c.ID, refer: anyDocument}.document(c)
+}
+
+func (w schemaWriter) document(c *Collection) JSON {
+	schema := w.object(c.rules, w.variant == Patch)
+	if w.variant == Create {
+		schema = w.relations(schema, c)
+	}
 	if c.Description != "" {
 		schema = slices.Insert(schema, 1, Member{"description", c.Description})
 	}
@@ -41,6 +47,10 @@ type schemaWriter struct {
 	variant Variant
 	stored  bool
 	id      IDKind
+	// refer describes the documents that a relation creates.
+	refer func(*Relation) JSON
+	// without is a field at the top that is left out.
+	without string
 }
 
 // value describes a value. With merge it is part of a merge patch, and not
@@ -194,7 +204,7 @@ func (w schemaWriter) object(r *rules, merge bool) JSON {
 	properties, required := JSON{}, []string{}
 	for i, member := range r.members {
 		system := r.shape.Fields.All()[i].System
-		if !w.has(system) {
+		if !w.has(system) || member.name == w.without {
 			continue
 		}
 		properties.set(member.name, orEmpty(w.member(member, system, merge)))
@@ -247,7 +257,9 @@ func (w schemaWriter) refusedNames(r *rules) []string {
 
 // member describes one member of an object.
 func (w schemaWriter) member(r *rules, system bsonjson.System, merge bool) JSON {
-	schema := w.value(r, merge)
+	within := w
+	within.without = ""
+	schema := within.value(r, merge)
 	switch {
 	case system != bsonjson.NotSystem:
 		if w.variant != Create {

@@ -60,6 +60,12 @@ type Collection struct {
 	Indexes []Index
 	// References are the fields of type ref, at any depth.
 	References []Reference
+	// CreateFields are Fields, and the relations by which a create may bring
+	// other documents with it: those are kept apart.
+	CreateFields *bsonjson.Fields
+	// KeyFields are the id and the fields that are unique by themselves: each
+	// names at most one document.
+	KeyFields *bsonjson.Fields
 	// Referrers are the references of all collections that lead to this one.
 	Referrers []Referrer
 	// Relations are sorted by name.
@@ -173,6 +179,9 @@ type Relation struct {
 	ByMany bool
 	// Collection is that of Target.
 	Collection *Collection
+	// Nested is set where a create may bring documents with it by this relation:
+	// where By is a reference, or an array of them, at the top of the document.
+	Nested bool
 }
 
 // RelationKind tells on which side the id is kept, and how many it leads to.

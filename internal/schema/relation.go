@@ -101,6 +101,7 @@ func (c *compiler) relationField(at *node, relation *Relation, holder, held *dec
 		return
 	}
 	relation.Stored, relation.ByMany = target.Stored, len(target.Arrays) > 0
+	relation.Nested = nestable(holder.c.rules, path)
 	relation.Many = relation.Kind == HasMany || relation.Kind == BelongsTo && relation.ByMany
 	if reason := badRelationField(path, target, holder.c, held.c); reason != "" {
 		c.problems.add(at, "%q of %s %s", shorten(path), holder.c.Name, reason)

@@ -98,7 +98,7 @@ func (s *Store) readBatch(ctx context.Context, collection string, l *lane, calls
 	}
 	found, err := s.findIDs(s.requests(ctx, len(calls)), collection, l, calls)
 	for _, c := range calls {
-		doc, ok := found[idKey(c.Request)]
+		doc, ok := found[IDKey(c.Request)]
 		switch {
 		case ok:
 			c.Response = doc
@@ -121,7 +121,7 @@ func (s *Store) findIDs(ctx context.Context, collection string, l *lane, calls [
 	found, total := make(map[string]bson.Raw, len(calls)), 0
 	for rows.Next() {
 		doc := append(bson.Raw(nil), rows.Document()...)
-		found[idKey(doc.Lookup("_id"))] = doc
+		found[IDKey(doc.Lookup("_id"))] = doc
 		total += len(doc)
 	}
 	l.noteSize(total, len(found))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -15,7 +16,7 @@ type IDSet map[string]struct{}
 
 // Add puts an id into the set, and reports whether it is new there.
 func (s IDSet) Add(id bson.RawValue) bool {
-	key := idKey(id)
+	key := IDKey(id)
 	_, there := s[key]
 	s[key] = struct{}{}
 	return !there
@@ -23,13 +24,13 @@ func (s IDSet) Add(id bson.RawValue) bool {
 
 // Has reports whether an id is in the set; a nil set has none.
 func (s IDSet) Has(id bson.RawValue) bool {
-	_, there := s[idKey(id)]
+	_, there := s[IDKey(id)]
 	return there
 }
 
-// idKey is the same for ids that MongoDB takes for equal: numbers of different
+// IDKey is the same for ids that MongoDB takes for equal: numbers of different
 // types are, where they have the same value.
-func idKey(id bson.RawValue) string {
+func IDKey(id bson.RawValue) string {
 	n, isInt := id.AsInt64OK()
 	if f, ok := id.DoubleOK(); ok {
 		n, isInt = int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<63
@@ -60,8 +61,19 @@ func in(path string, n int, value func(int) bson.RawValue) bson.Raw {
 	return dst
 }
 
+// Only is the projection that leaves nothing but some fields.
+func Only(fields ...string) bson.Raw {
+	b := bsoncore.NewDocumentBuilder()
+	for i, field := range fields {
+		if !slices.Contains(fields[:i], field) {
+			b.AppendInt32(field, 1)
+		}
+	}
+	return bson.Raw(b.Build())
+}
+
 // OnlyID is the projection that leaves nothing but the id.
-var OnlyID = bson.Raw(bsoncore.NewDocumentBuilder().AppendInt32("_id", 1).Build())
+var OnlyID = Only("_id")
 
 // Existing returns those of some ids that documents of a collection have.
 func (s *Store) Existing(ctx context.Context, collection string, ids []bson.RawValue) (IDSet, error) {
