@@ -99,7 +99,11 @@ func (s *sharedServer) stop() error {
 func StartMongod(folder string) (*mongod.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	return mongod.Start(ctx, mongod.Options{
+	return mongod.Start(ctx, mongodOptions(folder))
+}
+
+func mongodOptions(folder string) mongod.Options {
+	return mongod.Options{
 		DataDir:     folder,
 		CacheDir:    os.Getenv("SHEAF_CACHE"),
 		Binary:      os.Getenv("SHEAF_MONGOD"),
@@ -107,7 +111,7 @@ func StartMongod(folder string) (*mongod.Server, error) {
 		Progress:    os.Stderr,
 		OplogSizeMB: 64,
 		Args:        []string{"--setParameter", "enableTestCommands=1", "--setParameter", "diagnosticDataCollectionEnabled=false"},
-	})
+	}
 }
 
 func drop(t testing.TB, uri, database string) {
