@@ -20,7 +20,7 @@ type rules struct {
 
 	// Of strings; lengths are in code points, -1 for none.
 	minLength, maxLength int
-	pattern              *pattern
+	pattern              *textPattern
 	// Of numbers and dates; the zero value for none.
 	min, max bson.RawValue
 	enum     []bson.RawValue

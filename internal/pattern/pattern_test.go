@@ -1,4 +1,4 @@
-package schema
+package pattern_test
 
 import (
 	"regexp"
@@ -6,7 +6,28 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/sheafdb/sheaf/internal/pattern"
 )
+
+// written is a pattern for each engine.
+type written struct {
+	re         *regexp.Regexp
+	pcre, ecma string
+}
+
+func write(source string) (w written, err error) {
+	p, err := pattern.Parse(source, "")
+	if err != nil {
+		return w, err
+	}
+	w.re = p.Regexp()
+	if w.pcre, err = p.PCRE(); err != nil {
+		return w, err
+	}
+	w.ecma, err = p.ECMA()
+	return w, err
+}
 
 func TestPatternsAreWrittenForEveryEngine(t *testing.T) {
 	tests := []struct{ source, pcre, ecma string }{
@@ -24,7 +45,7 @@ func TestPatternsAreWrittenForEveryEngine(t *testing.T) {
 		{``, `(?:)`, `(?:)`},
 	}
 	for _, test := range tests {
-		p, err := newPattern(test.source)
+		p, err := write(test.source)
 		if err != nil {
 			t.Errorf("%s: %v", test.source, err)
 			continue
@@ -40,8 +61,8 @@ func TestPatternsThatAreTooLargeAreRefused(t *testing.T) {
 		strings.Repeat("a", 1001):            "over 1000 bytes",
 		strings.Repeat(`\p{L}\p{Lu}\PN`, 20): "too large for MongoDB",
 	} {
-		if _, err := newPattern(source); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("newPattern(%.20s…): %v; want %q", source, err, want)
+		if _, err := write(source); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("write(%.20s…): %v; want %q", source, err, want)
 		}
 	}
 }
@@ -54,7 +75,7 @@ func TestWrittenPatternsMatchTheSame(t *testing.T) {
 	text := rapid.StringOfN(rapid.SampledFrom([]rune("abcZk\u212ax 1.-\n\té\U0001F600")), 0, 6, -1)
 	rapid.Check(t, func(t *rapid.T) {
 		source := strings.Join(rapid.SliceOfN(rapid.SampledFrom(atoms), 1, 5).Draw(t, "atoms"), rapid.SampledFrom([]string{"", "|"}).Draw(t, "join"))
-		p, err := newPattern(source)
+		p, err := write(source)
 		if err != nil {
 			t.Fatal(err)
 		}
