@@ -20,9 +20,11 @@ const module = "github.com/sheafdb/sheaf/"
 var allowed = map[string][]string{
 	"internal/fault":               {},
 	"internal/nearest":             {},
+	"internal/geojson":             {},
+	"internal/pattern":             {},
 	"internal/bsonjson":            {"internal/fault", "internal/nearest"},
-	"internal/filter":              {"internal/fault", "internal/nearest", "internal/bsonjson"},
-	"internal/schema":              {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter"},
+	"internal/filter":              {"internal/fault", "internal/nearest", "internal/geojson", "internal/pattern", "internal/bsonjson"},
+	"internal/schema":              {"internal/fault", "internal/nearest", "internal/geojson", "internal/pattern", "internal/bsonjson", "internal/filter"},
 	"internal/query":               {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema"},
 	"internal/openapi":             {"internal/fault", "internal/bsonjson", "internal/schema"},
 	"internal/openapi/openapitest": {"internal/fault"},

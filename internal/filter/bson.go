@@ -70,20 +70,47 @@ func entry(n *Node) (string, any) {
 			alternatives[i] = conjunction(inner.Nodes)
 		}
 		return n.Op.String(), alternatives
-	case condition:
-		return n.Target.Stored, bson.D{{Key: n.Op.String(), Value: negated(n.Nodes[0])}}
-	case values:
-		return n.Target.Stored, bson.D{{Key: n.Op.String(), Value: n.Values}}
+	case search:
+		return n.Op.String(), n.Values[0]
+	case related:
+		panic("filter: a condition about related documents is not for MongoDB; Resolve comes first")
 	}
-	return n.Target.Stored, bson.D{{Key: n.Op.String(), Value: n.Values[0]}}
+	return n.Target.Stored, bson.D{{Key: n.Op.String(), Value: operandOf(n)}}
 }
 
-// negated writes the operators under a $not, which all have its path.
-func negated(all *Node) bson.D {
+// operandOf is what stands after the operator of a comparison.
+func operandOf(n *Node) any {
+	switch operators[n.Op].operand {
+	case condition:
+		return operatorsOf(n.Nodes[0])
+	case element:
+		return elementOf(n.Nodes[0])
+	case values, every:
+		if len(n.Nodes) == 0 {
+			return n.Values
+		}
+		matches := make(bson.A, len(n.Nodes))
+		for i, inner := range n.Nodes {
+			matches[i] = bson.D{{Key: inner.Op.String(), Value: operandOf(inner)}}
+		}
+		return matches
+	}
+	return n.Values[0]
+}
+
+// operatorsOf writes conditions that are all about the same thing, so that they
+// need no path.
+func operatorsOf(all *Node) bson.D {
 	var operators bson.D
 	for _, inner := range all.Nodes {
-		_, value := entry(inner)
-		operators = append(operators, value.(bson.D)...)
+		operators = append(operators, bson.E{Key: inner.Op.String(), Value: operandOf(inner)})
 	}
 	return operators
+}
+
+func elementOf(all *Node) bson.D {
+	if len(all.Nodes) > 0 && all.Nodes[0].ofElement {
+		return operatorsOf(all)
+	}
+	return conjunction(all.Nodes)
 }

@@ -120,11 +120,11 @@ func TestFaultyFiltersAreRefusedWithEveryFault(t *testing.T) {
 		{`{"age": {"$gtt": 1, "$where": 1, "$and": []}}`, []string{
 			`/age/$gtt unknown-operator: $gtt is not an operator; did you mean "$gt"?`,
 			`/age/$where unknown-operator: $where is not an operator`,
-			`/age/$and unknown-operator: $and does not stand here; those that do are $not, $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists`}},
+			`/age/$and unknown-operator: $and does not stand here; those that do are $not, $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $all, $size, $elemMatch, $regex, $geoWithin, $near, $some, $every, $none, $is, $isNot`}},
 		{`{"$where": "1", "$expr": {}, "$gt": 1}`, []string{
 			`/$where unknown-operator: $where is not an operator`,
 			`/$expr unknown-operator: $expr is not an operator`,
-			`/$gt unknown-operator: $gt does not stand here; those that do are $and, $or, $nor`}},
+			`/$gt unknown-operator: $gt does not stand here; those that do are $and, $or, $nor, $text`}},
 		{`{"$or": {}, "$nor": [], "$and": [1]}`, []string{
 			`/$or type: must be a list of conditions`,
 			`/$nor type: must hold at least one condition`,

@@ -8,9 +8,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// members goes through a JSON object that is known to be well-formed.
+// members goes through a JSON object that is known to be well-formed. Another
+// value has none.
 func members(src jsontext.Value) iter.Seq2[string, jsontext.Value] {
 	return func(yield func(string, jsontext.Value) bool) {
+		if src.Kind() != '{' {
+			return
+		}
 		d := jsontext.NewDecoder(bytes.NewReader(src))
 		if _, err := d.ReadToken(); err != nil {
 			return
@@ -29,9 +33,13 @@ func members(src jsontext.Value) iter.Seq2[string, jsontext.Value] {
 	}
 }
 
-// elements goes through a JSON array that is known to be well-formed.
+// elements goes through a JSON array that is known to be well-formed. Another
+// value has none.
 func elements(src jsontext.Value) iter.Seq2[int, jsontext.Value] {
 	return func(yield func(int, jsontext.Value) bool) {
+		if src.Kind() != '[' {
+			return
+		}
 		d := jsontext.NewDecoder(bytes.NewReader(src))
 		if _, err := d.ReadToken(); err != nil {
 			return
@@ -45,9 +53,13 @@ func elements(src jsontext.Value) iter.Seq2[int, jsontext.Value] {
 	}
 }
 
-// escape makes a name a step of a JSON pointer.
-func escape(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+// unquote returns the text of a JSON string. ok is false for another value.
+func unquote(src jsontext.Value) (text string, ok bool) {
+	if src.Kind() != '"' {
+		return "", false
+	}
+	out, err := jsontext.AppendUnquote(nil, src)
+	return string(out), err == nil
 }
 
 // shorten bounds what a message repeats of the input.

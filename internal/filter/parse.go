@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/nearest"
 )
@@ -22,7 +23,7 @@ func Parse(src []byte, pointer string, faults *fault.List) *Tree {
 	if !p.wellFormed(src, pointer) {
 		return nil
 	}
-	root := p.conjunction(jsontext.Value(src), pointer, 1)
+	root := p.conjunction(jsontext.Value(src), place{pointer: pointer, depth: 1})
 	if len(faults.Items) > before {
 		return nil
 	}
@@ -32,6 +33,41 @@ func Parse(src []byte, pointer string, faults *fault.List) *Tree {
 type parser struct {
 	faults *fault.List
 	count  int
+}
+
+// place is where a part of a filter stands.
+type place struct {
+	pointer string
+	// depth counts the conditions around it, itself included.
+	depth int
+	// under is the innermost operator around it that not every other may stand
+	// under: all but And. It is And where there is none.
+	under Op
+}
+
+// member is the place of a member of the object at a place.
+func (at place) member(name string) place {
+	at.pointer = bsonjson.AppendToken(at.pointer, name)
+	return at
+}
+
+// item is the place of an element of the list at a place.
+func (at place) item(i int) place {
+	at.pointer += "/" + strconv.Itoa(i)
+	return at
+}
+
+// within is the place of the conditions that an operator at a place holds.
+func (at place) within(op Op) place {
+	at.depth++
+	if op != And {
+		at.under = op
+	}
+	return at
+}
+
+func (p *parser) fault(at place, code, format string, args ...any) {
+	p.faults.Add(at.pointer, code, format, args...)
 }
 
 // wellFormed checks the syntax once, so that the parts can be taken apart
@@ -59,22 +95,21 @@ func syntaxReason(err error) string {
 }
 
 // conjunction reads an object of conditions, all of which must hold.
-func (p *parser) conjunction(src jsontext.Value, pointer string, depth int) *Node {
-	n := &Node{Op: And, Pointer: pointer}
+func (p *parser) conjunction(src jsontext.Value, at place) *Node {
+	n := &Node{Op: And, Pointer: at.pointer}
 	if src.Kind() != '{' {
-		p.faults.Add(pointer, "type", "must be an object of conditions")
+		p.fault(at, "type", "must be an object of conditions")
 		return n
 	}
-	if p.tooDeep(pointer, depth) {
+	if p.tooDeep(at) {
 		return n
 	}
 	for name, operand := range members(src) {
-		at := pointer + "/" + escape(name)
 		if strings.HasPrefix(name, "$") {
-			n.add(p.combination(name, operand, at, depth))
+			n.add(p.alone(name, operand, at.member(name)))
 			continue
 		}
-		n.add(p.field(name, operand, at, depth)...)
+		n.add(p.field(subject{path: name}, operand, at.member(name))...)
 	}
 	return n
 }
@@ -87,118 +122,261 @@ func (n *Node) add(nodes ...*Node) {
 	}
 }
 
-func (p *parser) tooDeep(pointer string, depth int) bool {
-	if depth > MaxDepth {
-		p.faults.Add(pointer, "limit", "nests conditions more than %d levels deep", MaxDepth)
+func (p *parser) tooDeep(at place) bool {
+	if at.depth > MaxDepth {
+		p.fault(at, "limit", "nests conditions more than %d levels deep", MaxDepth)
 	}
-	return depth > MaxDepth
+	return at.depth > MaxDepth
 }
 
-// combination reads $and, $or or $nor.
-func (p *parser) combination(name string, operand jsontext.Value, pointer string, depth int) *Node {
+// alone reads an operator that is a whole condition: $and, $or, $nor or $text.
+func (p *parser) alone(name string, operand jsontext.Value, at place) *Node {
 	op, ok := operator(name)
-	if !ok || operators[op].operand != conditions {
-		p.unknown(name, pointer, ok, operatorNames(true))
+	switch {
+	case !ok || !op.standsAlone():
+		p.unknown(name, at, ok, operatorNames(true))
 		return nil
+	case op == Text:
+		return p.text(operand, at)
 	}
-	n := &Node{Op: op, Pointer: pointer}
+	return p.combination(op, operand, at)
+}
+
+func (p *parser) combination(op Op, operand jsontext.Value, at place) *Node {
+	n := &Node{Op: op, Pointer: at.pointer}
 	if operand.Kind() != '[' {
-		p.faults.Add(pointer, "type", "must be a list of conditions")
+		p.fault(at, "type", "must be a list of conditions")
 		return n
 	}
 	for i, inner := range elements(operand) {
-		n.add(p.conjunction(inner, pointer+"/"+strconv.Itoa(i), depth+1))
+		if i > MaxConditions { // one of those before, or this, was one too many
+			p.fault(at, "limit", "lists more than %d conditions", MaxConditions)
+			return n
+		}
+		n.add(p.conjunction(inner, at.within(op).item(i)))
 	}
 	if len(n.Nodes) == 0 {
-		p.faults.Add(pointer, "type", "must hold at least one condition")
+		p.fault(at, "type", "must hold at least one condition")
 	}
 	return n
 }
 
-func (p *parser) unknown(name, pointer string, misplaced bool, among []string) {
+func (p *parser) unknown(name string, at place, misplaced bool, among []string) {
 	if misplaced {
-		p.faults.Add(pointer, "unknown-operator", "%s does not stand here; those that do are %s", name, strings.Join(among, ", "))
+		p.fault(at, "unknown-operator", "%s does not stand here; those that do are %s", name, strings.Join(among, ", "))
 		return
 	}
-	p.faults.Add(pointer, "unknown-operator", "%s is not an operator%s", shorten(name), nearest.Hint(name, among))
+	p.fault(at, "unknown-operator", "%s is not an operator%s", shorten(name), nearest.Hint(name, among))
+}
+
+// misplaced notes an operator that stands under one that it cannot.
+func (p *parser) misplaced(op Op, at place) bool {
+	if at.under != And {
+		p.fault(at, "unknown-operator", "%s does not stand under %s", op, at.under)
+	}
+	return at.under != And
+}
+
+// subject is what operators are about: the values at a path, or the element of
+// an $elemMatch itself.
+type subject struct {
+	path    string
+	element bool
+}
+
+func (s subject) node(op Op, at place) *Node {
+	return &Node{Op: op, Pointer: at.pointer, Path: s.path, ofElement: s.element}
 }
 
 // field reads what stands after a path: operators, or a value to equal.
-func (p *parser) field(path string, operand jsontext.Value, pointer string, depth int) []*Node {
+func (p *parser) field(s subject, operand jsontext.Value, at place) []*Node {
 	if !startsWithOperator(operand) {
-		return []*Node{p.comparison(Eq, path, operand, pointer)}
+		return []*Node{p.comparison(Eq, s, operand, at)}
 	}
 	var nodes []*Node
 	for name, value := range members(operand) {
-		nodes = append(nodes, p.operation(path, name, value, pointer+"/"+escape(name), depth))
+		if name == optionsName {
+			p.options(operand, at.member(name))
+			continue
+		}
+		nodes = append(nodes, p.operation(s, name, value, at.member(name), operand))
 	}
 	return nodes
 }
 
-func startsWithOperator(src jsontext.Value) bool {
-	if src.Kind() != '{' {
-		return false
+func startsWithOperator(src jsontext.Value) bool { return strings.HasPrefix(firstName(src), "$") }
+
+// firstName returns the name of the first member of an object, "" for none.
+func firstName(src jsontext.Value) string {
+	if src.Kind() == '{' {
+		for name := range members(src) {
+			return name
+		}
 	}
-	for name := range members(src) {
-		return strings.HasPrefix(name, "$")
-	}
-	return false
+	return ""
 }
 
-// operation reads one operator after a path.
-func (p *parser) operation(path, name string, operand jsontext.Value, pointer string, depth int) *Node {
+// lookup returns the member of an object, nil where it is not there.
+func lookup(src jsontext.Value, wanted string) jsontext.Value {
+	for name, value := range members(src) {
+		if name == wanted {
+			return value
+		}
+	}
+	return nil
+}
+
+// operation reads one of the operators after a path; all are the object in
+// which it stands.
+func (p *parser) operation(s subject, name string, operand jsontext.Value, at place, all jsontext.Value) *Node {
 	op, ok := operator(name)
-	switch {
-	case !ok || operators[op].operand == conditions:
-		p.unknown(name, pointer, ok, operatorNames(false))
+	if !ok || op.standsAlone() {
+		p.unknown(name, at, ok, operatorNames(false))
 		return nil
-	case op == Not:
-		return p.negation(path, operand, pointer, depth+1)
 	}
-	return p.comparison(op, path, operand, pointer)
+	switch operators[op].operand {
+	case condition:
+		return p.negation(s, operand, at)
+	case element:
+		return p.element(s, operand, at)
+	case every:
+		return p.all(s, operand, at)
+	case expression:
+		return p.regex(s, operand, lookup(all, optionsName), at)
+	case area:
+		return p.area(s, operand, at)
+	case distance:
+		return p.distance(s, operand, at)
+	case related:
+		return p.related(op, s, operand, at)
+	}
+	return p.comparison(op, s, operand, at)
 }
 
-func (p *parser) negation(path string, operand jsontext.Value, pointer string, depth int) *Node {
+func (p *parser) negation(s subject, operand jsontext.Value, at place) *Node {
 	if !startsWithOperator(operand) {
-		p.faults.Add(pointer, "type", `must be an object of operators, such as {"$gt": 5}`)
+		p.fault(at, "type", `must be an object of operators, such as {"$gt": 5}`)
 		return nil
 	}
-	if p.tooDeep(pointer, depth) {
+	if p.tooDeep(at.within(Not)) {
 		return nil
 	}
-	inner := &Node{Op: And, Pointer: pointer}
-	inner.add(p.field(path, operand, pointer, depth)...)
-	return &Node{Op: Not, Pointer: pointer, Path: path, Nodes: []*Node{inner}}
+	n, inner := s.node(Not, at), &Node{Op: And, Pointer: at.pointer}
+	inner.add(p.field(s, operand, at.within(Not))...)
+	n.add(inner)
+	return n
 }
 
-// comparison reads the operand of op without regard to the field's type.
-func (p *parser) comparison(op Op, path string, operand jsontext.Value, pointer string) *Node {
-	if p.count++; p.count == MaxConditions+1 {
-		p.faults.Add(pointer, "limit", "is one condition more than the %d that a filter holds", MaxConditions)
+// element reads $elemMatch: conditions on the fields of an element, or
+// operators for the element itself.
+func (p *parser) element(s subject, operand jsontext.Value, at place) *Node {
+	n := s.node(ElemMatch, at)
+	within := at.within(ElemMatch)
+	op, _ := operator(firstName(operand))
+	if !startsWithOperator(operand) || op.standsAlone() && firstName(operand) == op.String() {
+		n.add(p.conjunction(operand, within))
+		return n
 	}
-	if p.count > MaxConditions {
+	if p.tooDeep(within) {
 		return nil
 	}
-	n := &Node{Op: op, Pointer: pointer, Path: path}
-	switch kind := operand.Kind(); {
-	case operators[op].operand == flag && kind != 't' && kind != 'f':
-		p.faults.Add(pointer, "type", "must be true or false")
-	case operators[op].operand == values && kind != '[':
-		p.faults.Add(pointer, "type", "must be a list of values")
-	case operators[op].operand == values:
-		p.list(n, operand)
-	default:
-		n.literals = []literal{{text: []byte(operand), pointer: pointer}}
+	inner := &Node{Op: And, Pointer: at.pointer}
+	inner.add(p.field(subject{element: true}, operand, within)...)
+	n.add(inner)
+	return n
+}
+
+// all reads $all: a list of values, or of $elemMatch.
+func (p *parser) all(s subject, operand jsontext.Value, at place) *Node {
+	if operand.Kind() != '[' || !holdsElemMatch(operand) {
+		return p.comparison(All, s, operand, at)
+	}
+	n := s.node(All, at)
+	for i, inner := range elements(operand) {
+		n.add(p.allElement(s, inner, at.item(i)))
 	}
 	return n
 }
 
-func (p *parser) list(n *Node, operand jsontext.Value) {
+func holdsElemMatch(list jsontext.Value) bool {
+	for _, item := range elements(list) {
+		if firstName(item) == ElemMatch.String() {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *parser) allElement(s subject, operand jsontext.Value, at place) *Node {
+	matched := lookup(operand, ElemMatch.String())
+	if matched == nil || hasMore(operand) {
+		p.fault(at, "type", `must be {"$elemMatch": …} alone, as the others of the list`)
+		return nil
+	}
+	return p.element(s, matched, at.member(ElemMatch.String()))
+}
+
+// hasMore reports whether an object has more than one member.
+func hasMore(src jsontext.Value) bool {
+	count := 0
+	for range members(src) {
+		count++
+	}
+	return count > 1
+}
+
+// related reads a filter on related documents, or null for "there is none".
+func (p *parser) related(op Op, s subject, operand jsontext.Value, at place) *Node {
+	n := s.node(op, at)
+	switch {
+	case at.under == Not:
+		p.fault(at, "unknown-operator", "%s does not stand under %s; put it into a $nor", op, at.under)
+	case operand.Kind() == 'n' && (op == Is || op == IsNot):
+		// Nobody is related: the related document is not one that there is.
+		n.Op = Is + IsNot - op
+		n.add(&Node{Op: And, Pointer: at.pointer})
+	default:
+		n.add(p.conjunction(operand, at.within(op)))
+	}
+	return n
+}
+
+// comparison reads the operand of op without regard to the field's type.
+func (p *parser) comparison(op Op, s subject, operand jsontext.Value, at place) *Node {
+	if !p.counted(at) {
+		return nil
+	}
+	n := s.node(op, at)
+	kind, wanted := operand.Kind(), operators[op].operand
+	switch {
+	case wanted == flag && kind != 't' && kind != 'f':
+		p.fault(at, "type", "must be true or false")
+	case wanted == count && kind != '0':
+		p.fault(at, "type", "must be a whole number from 0")
+	case (wanted == values || wanted == every) && kind != '[':
+		p.fault(at, "type", "must be a list of values")
+	case wanted == values || wanted == every:
+		p.list(n, operand, at)
+	default:
+		n.literals = []literal{{text: []byte(operand), pointer: at.pointer}}
+	}
+	return n
+}
+
+// counted counts a comparison, and notes the first that is too many.
+func (p *parser) counted(at place) bool {
+	if p.count++; p.count == MaxConditions+1 {
+		p.fault(at, "limit", "is one condition more than the %d that a filter holds", MaxConditions)
+	}
+	return p.count <= MaxConditions
+}
+
+func (p *parser) list(n *Node, operand jsontext.Value, at place) {
 	for i, value := range elements(operand) {
 		if i == MaxValues {
-			p.faults.Add(n.Pointer, "limit", "lists more than %d values", MaxValues)
+			p.fault(at, "limit", "lists more than %d values", MaxValues)
 			return
 		}
-		n.literals = append(n.literals, literal{text: []byte(value), pointer: n.Pointer + "/" + strconv.Itoa(i)})
+		n.literals = append(n.literals, literal{text: []byte(value), pointer: at.item(i).pointer})
 	}
 }

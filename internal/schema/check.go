@@ -12,6 +12,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/geojson"
 	"github.com/sheafdb/sheaf/internal/nearest"
 )
 
@@ -64,6 +65,11 @@ func (k *checker) leave() { k.depth-- }
 
 // fault notes a problem where the checker stands.
 func (k *checker) fault(code, format string, args ...any) {
+	k.faultWithin("", code, fmt.Sprintf(format, args...))
+}
+
+// faultWithin notes a problem of a part of the value where the checker stands.
+func (k *checker) faultWithin(part, code, detail string) {
 	var at strings.Builder
 	at.WriteString(k.pointer)
 	for _, s := range k.path[:k.depth] {
@@ -73,12 +79,13 @@ func (k *checker) fault(code, format string, args ...any) {
 		}
 		at.WriteString(bsonjson.AppendToken("", string(s.name)))
 	}
+	at.WriteString(part)
 	for _, item := range k.faults.Items[:k.known] {
 		if item.Pointer == at.String() {
 			return
 		}
 	}
-	k.faults.Add(at.String(), code, format, args...)
+	k.faults.Add(at.String(), code, "%s", detail)
 }
 
 // seen is which members of an object are there, by their place in the shape.
@@ -169,7 +176,9 @@ func (k *checker) value(r *rules, kind bson.Type, data []byte) {
 	case bsonjson.Array:
 		k.array(r, data)
 	case bsonjson.Geo:
-		k.geometry(data)
+		for _, f := range geojson.Check(data) {
+			k.faultWithin(f.Pointer, f.Code, f.Detail)
+		}
 	case bsonjson.Any:
 		k.free(nil, kind, data)
 	}

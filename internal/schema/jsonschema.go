@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/geojson"
 )
 
 // Variant tells the published JSON Schemas of a collection apart.
@@ -285,15 +286,15 @@ func (w schemaWriter) requires(r *rules, system bsonjson.System, merge bool) boo
 // geometrySchema describes GeoJSON (RFC 7946 section 3.1).
 func geometrySchema() JSON {
 	var variants []any
-	for _, t := range geometryTypes {
+	for _, t := range geojson.Types() {
 		coordinates := JSON{{"type", "array"}, {"items", JSON{{"type", "number"}}}, {"minItems", 2}, {"maxItems", 3}}
-		for level := range t.levels {
-			coordinates = JSON{{"type", "array"}, {"items", coordinates}, {"minItems", t.fewest(level)}}
+		for level := range t.Levels {
+			coordinates = JSON{{"type", "array"}, {"items", coordinates}, {"minItems", t.Fewest(level)}}
 		}
-		variants = append(variants, geometryVariant(t.name, "coordinates", coordinates))
+		variants = append(variants, geometryVariant(t.Name, "coordinates", coordinates))
 	}
 	members := JSON{{"type", "array"}, {"items", JSON{{"type", "object"}, {"required", []string{"type"}}}}}
-	return JSON{{"oneOf", append(variants, geometryVariant(geometryCollection, "geometries", members))}}
+	return JSON{{"oneOf", append(variants, geometryVariant(geojson.Collection, "geometries", members))}}
 }
 
 func geometryVariant(name, member string, schema JSON) JSON {

@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/geojson"
 )
 
 // maxValidatorDepth is how many levels of fields a validator describes: deeper
@@ -139,7 +140,7 @@ func mongoArray(r *rules, depth int) bson.D {
 
 func mongoGeometry(r *rules) bson.D {
 	names := bson.A{}
-	for _, name := range geometryNames() {
+	for _, name := range geojson.Names() {
 		names = append(names, name)
 	}
 	return bson.D{bsonType(r), {Key: "required", Value: bson.A{"type"}}, {Key: "properties", Value: bson.D{
