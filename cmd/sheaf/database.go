@@ -100,6 +100,7 @@ func storeOptions(c *config.Config, uri string, o *observe.Observer) store.Optio
 		ConnectTimeout: c.MongoDB.PoolConnectionTimeout,
 		SelectTimeout:  c.MongoDB.ServerSelectionTimeout,
 		Timeout:        c.HTTP.RequestTimeout,
+		KeyLifetime:    c.Transactions.KeyLifetime,
 		Observer:       o,
 	}
 }

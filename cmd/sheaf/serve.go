@@ -62,9 +62,13 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
 		Limits:    query.Limits{DefaultLimit: a.config.HTTP.ListLimit, MaxLimit: a.config.HTTP.ListLimitMax},
-		Version:   versionName(),
-		Observer:  observer,
-		Log:       a.log,
+		Sessions: engine.SessionLimits{
+			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
+		},
+		Instance: a.config.Transactions.Instance,
+		Version:  versionName(),
+		Observer: observer,
+		Log:      a.log,
 	})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -33,7 +33,7 @@ func adapt(route route) echo.HandlerFunc {
 		x := exchangeOf(c)
 		x.route = route.Path
 		x.param = func(name string) string { return pathParam(c, name) }
-		return route.handle(x)
+		return x.serve(route)
 	}
 }
 

@@ -104,6 +104,7 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 		BodyLimit: 64 << 10, Timeout: 5 * time.Second, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 1000},
 		Version: "test", Observer: observer, Log: slog.New(slog.DiscardHandler),
 	})
+	t.Cleanup(a.Stop)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	document, err := openapi.Document(openapi.Info{Version: "test"}, model, api.Routes())

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/openapi"
@@ -44,7 +45,7 @@ var routes []route
 
 // The table refers to handlers, and they to the OpenAPI document made from it.
 func init() {
-	routes = append(documentRoutes(), operationRoutes()...)
+	routes = slices.Concat(documentRoutes(), sessionRoutes(), operationRoutes())
 }
 
 func documentRoutes() []route {
@@ -57,7 +58,7 @@ func documentRoutes() []route {
 	one := openapi.Content{Media: jsonForms, Body: openapi.DocumentBody}
 	return []route{
 		{openapi.Route{
-			Method: http.MethodGet, Path: collection, ID: "list", Summary: "List documents",
+			Method: http.MethodGet, Path: collection, ID: "list", Access: openapi.Reads, Summary: "List documents",
 			Description: "A page in the order of ids. page.next, and the Link header, lead to the next page; the last has neither. A page of large documents can end before its limit.",
 			Parameters: []openapi.Parameter{
 				{Name: "limit", In: "query", Description: "The most documents in the page.", Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}},
@@ -67,7 +68,7 @@ func documentRoutes() []route {
 			Problems:  []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout},
 		}, listDocuments},
 		{openapi.Route{
-			Method: http.MethodPost, Path: collection, ID: "create", Summary: "Create a document, or all of an array",
+			Method: http.MethodPost, Path: collection, ID: "create", Access: openapi.Writes, Summary: "Create a document, or all of an array",
 			Description: "An array of 1 to 1,000 documents is created whole or not at all. Every fault of the input is told at once.",
 			Parameters:  []openapi.Parameter{prefer},
 			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.CreateBody}},
@@ -77,7 +78,7 @@ func documentRoutes() []route {
 				fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed, fault.DatabaseUnavailable, fault.Timeout},
 		}, createDocuments},
 		{openapi.Route{
-			Method: http.MethodGet, Path: document, ID: "get", Summary: "Read a document",
+			Method: http.MethodGet, Path: document, ID: "get", Access: openapi.Reads, Summary: "Read a document",
 			Parameters: []openapi.Parameter{ifNoneMatch, ifMatch},
 			Responses: []openapi.Response{
 				{Status: 200, Description: "The document.", Headers: []string{"ETag", "Server-Timing", "Cache-Control", "Vary"}, Content: one},
@@ -86,7 +87,7 @@ func documentRoutes() []route {
 			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.VersionConflict, fault.DatabaseUnavailable, fault.Timeout},
 		}, getDocument},
 		{openapi.Route{
-			Method: http.MethodPut, Path: document, ID: "replace", Summary: "Replace a document",
+			Method: http.MethodPut, Path: document, ID: "replace", Access: openapi.Writes, Summary: "Replace a document",
 			Description: "The body is the whole document; what it leaves out is gone, or gets its default. System fields may come back as they were read: a version in the body is a precondition. With If-None-Match: * it creates.",
 			Parameters:  []openapi.Parameter{ifMatch, ifAbsent, prefer},
 			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.ReplaceBody}},
@@ -98,7 +99,7 @@ func documentRoutes() []route {
 			Problems: changes,
 		}, replaceDocument},
 		{openapi.Route{
-			Method: http.MethodPatch, Path: document, ID: "patch", Summary: "Change a document by a merge patch",
+			Method: http.MethodPatch, Path: document, ID: "patch", Access: openapi.Writes, Summary: "Change a document by a merge patch",
 			Description: "RFC 7396: members replace, null removes, objects merge. What comes out is held against the whole schema. A version in the body is a precondition.",
 			Parameters:  []openapi.Parameter{ifMatch, ifNoneMatch, prefer},
 			Request:     &openapi.Request{Content: openapi.Content{Media: []string{mediaMergePatch, mediaJSON}, Body: openapi.PatchBody}},
@@ -109,7 +110,7 @@ func documentRoutes() []route {
 			Problems: changes,
 		}, patchDocument},
 		{openapi.Route{
-			Method: http.MethodDelete, Path: document, ID: "delete", Summary: "Delete a document",
+			Method: http.MethodDelete, Path: document, ID: "delete", Access: openapi.Writes, Summary: "Delete a document",
 			Parameters: []openapi.Parameter{ifMatch, ifNoneMatch},
 			Responses:  []openapi.Response{{Status: 204, Description: "Deleted.", Headers: []string{"Server-Timing"}}},
 			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.ReferenceViolation, fault.WriteConflict, fault.VersionConflict,

@@ -4,7 +4,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +29,10 @@ type Options struct {
 	Timeout time.Duration
 	// Limits bound a list.
 	Limits query.Limits
+	// Sessions bound the sessions of this instance.
+	Sessions engine.SessionLimits
+	// Instance names this instance to load balancers; a random name for none.
+	Instance string
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer
@@ -37,6 +43,7 @@ type Options struct {
 // Service answers HTTP requests. It is safe for concurrent use.
 type Service struct {
 	engine   *engine.Engine
+	sessions *engine.Sessions
 	options  Options
 	router   http.Handler
 	stopping atomic.Bool
@@ -45,14 +52,19 @@ type Service struct {
 
 // New returns a Service.
 func New(e *engine.Engine, options Options) *Service {
-	s := &Service{engine: e, options: options}
+	options.Instance = cmp.Or(options.Instance, rand.Text())
+	s := &Service{engine: e, options: options, sessions: e.NewSessions(options.Sessions)}
 	s.router = newRouter()
 	return s
 }
 
 // Stop makes the service tell that it is not ready, so that no new requests are
-// sent to it while it ends.
-func (s *Service) Stop() { s.stopping.Store(true) }
+// sent to it while it ends, and aborts the sessions: their clients will not reach
+// it any more.
+func (s *Service) Stop() {
+	s.stopping.Store(true)
+	s.sessions.Close()
+}
 
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -18,9 +18,21 @@ func (r *Report) checkFields() {
 	if c.HTTP.ListLimit > c.HTTP.ListLimitMax {
 		r.refuse("list-limit", "is %d, over SHEAF_LIST_LIMIT_MAX of %d", c.HTTP.ListLimit, c.HTTP.ListLimitMax)
 	}
+	if c.Transactions.SessionIdleTimeout > c.Transactions.SessionLifetime {
+		r.refuse("session-idle-timeout", "is %s, over SHEAF_SESSION_LIFETIME of %s", c.Transactions.SessionIdleTimeout, c.Transactions.SessionLifetime)
+	}
+	if name := c.Transactions.Instance; len(name) > maxInstance || strings.Trim(name, instanceCharacters) != "" {
+		r.refuse("instance", "must be at most %d letters, digits and - . _ ~ (it is %q)", maxInstance, name)
+	}
 	r.checkListen()
 	r.checkFile("mongodb-ca-file", c.MongoDB.CAFile)
 }
+
+// What names an instance, so that it fits a header and the map of a load balancer.
+const (
+	instanceCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	maxInstance        = 64
+)
 
 func (r *Report) checkListen() {
 	listen := r.config.HTTP.Listen

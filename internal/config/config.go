@@ -18,9 +18,10 @@ type Config struct {
 	Data    string  `name:"data" env:"SHEAF_DATA" default:".sheaf" test:".sheaf-test" group:"General" help:"Folder of the private mongod's files."`
 	Cache   string  `name:"cache" env:"SHEAF_CACHE" computed:"sheaf in the user's cache folder" group:"General" help:"Folder of fetched programs."`
 
-	HTTP    HTTP    `embed:"" group:"HTTP"`
-	MongoDB MongoDB `embed:"" group:"MongoDB"`
-	Log     Log     `embed:"" group:"Log"`
+	HTTP         HTTP         `embed:"" group:"HTTP"`
+	Transactions Transactions `embed:"" group:"Transactions"`
+	MongoDB      MongoDB      `embed:"" group:"MongoDB"`
+	Log          Log          `embed:"" group:"Log"`
 }
 
 // HTTP is how the service listens, and what one request may take.
@@ -34,6 +35,15 @@ type HTTP struct {
 	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"SHEAF_SHUTDOWN_TIMEOUT" default:"20s" min:"0s" max:"1h" help:"How long a stopping service waits for the requests under way."`
 	ListLimit        int           `name:"list-limit" env:"SHEAF_LIST_LIMIT" default:"20" min:"1" max:"10000" help:"Documents a page of a list where the request names no limit."`
 	ListLimitMax     int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
+}
+
+// Transactions is what is kept for requests with keys, and for sessions.
+type Transactions struct {
+	KeyLifetime        time.Duration `name:"idempotency-lifetime" env:"SHEAF_IDEMPOTENCY_LIFETIME" default:"24h" min:"1m" max:"8760h" help:"How long the answer to a request with an Idempotency-Key is kept."`
+	SessionsMax        int           `name:"sessions-max" env:"SHEAF_SESSIONS_MAX" default:"100" min:"1" max:"10000" help:"Most sessions open on this instance."`
+	SessionIdleTimeout time.Duration `name:"session-idle-timeout" env:"SHEAF_SESSION_IDLE_TIMEOUT" default:"30s" min:"100ms" max:"24h" help:"How long a session may go unused before it is aborted."`
+	SessionLifetime    time.Duration `name:"session-lifetime" env:"SHEAF_SESSION_LIFETIME" default:"50s" min:"100ms" max:"24h" help:"How long a session may be open. Must stay below transactionLifetimeLimitSeconds of MongoDB, which is 60 s unless it was set."`
+	Instance           string        `name:"instance" env:"SHEAF_INSTANCE" help:"Name of this instance in the header Sheaf-Instance, by which a load balancer brings the requests of a session to it: letters, digits and - . _ ~. Without it a random one."`
 }
 
 // MongoDB is which database to use, and how.

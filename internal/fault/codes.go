@@ -21,6 +21,7 @@ const (
 	ReferenceViolation   Code = "reference-violation"
 	WriteConflict        Code = "write-conflict"
 	IdempotencyProgress  Code = "idempotency-in-progress"
+	SessionGone          Code = "session-gone"
 	VersionConflict      Code = "version-conflict"
 	PayloadTooLarge      Code = "payload-too-large"
 	UnsupportedMediaType Code = "unsupported-media-type"
@@ -103,6 +104,9 @@ var codes = []Info{
 		Meaning:    "The first request with this Idempotency-Key has not been answered yet.",
 		Remedy:     "Send the same request again after Retry-After.",
 		RetryAfter: time.Second},
+	{Code: SessionGone, Status: 410, Title: "The session is over",
+		Meaning: "The session that Sheaf-Session or the path names was committed or aborted, was idle or open for too long, failed, or is not one of this caller on this instance.",
+		Remedy:  "The detail says why where that is known. Unless it was committed, nothing of it is stored: open a new session and do all of it again."},
 	{Code: VersionConflict, Status: 412, Title: "The document has another version",
 		Meaning: "If-Match, If-None-Match or a version in the body names a version that the stored document does not have.",
 		Remedy:  "Read the document, apply the change to what is there now, and send it with the new ETag."},
@@ -125,7 +129,7 @@ var codes = []Info{
 		Meaning: "The service is set to refuse changes that name no version.",
 		Remedy:  "Send If-Match with the ETag that was read."},
 	{Code: TooManyRequests, Status: 429, Title: "Too many requests",
-		Meaning:    "The caller is over its rate.",
+		Meaning:    "The caller is over its rate, or as many sessions are open as the service holds.",
 		Remedy:     "Wait for Retry-After.",
 		RetryAfter: time.Second},
 	{Code: Internal, Status: 500, Title: "The service failed",

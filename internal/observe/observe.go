@@ -98,3 +98,17 @@ func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries who asks. Keys and sessions belong
+// to their caller.
+func WithCaller(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callerKey{}, id)
+}
+
+// Caller returns who asks, "" for somebody unknown.
+func Caller(ctx context.Context) string {
+	id, _ := ctx.Value(callerKey{}).(string)
+	return id
+}

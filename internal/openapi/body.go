@@ -61,6 +61,15 @@ func componentName(c *schema.Collection, v schema.Variant) string {
 
 // serviceBodies are those that do not depend on a collection.
 var serviceBodies = map[Body]schema.JSON{
+	SessionBody: {
+		m("type", "object"), m("required", []string{"id", "expiresAt", "idleTimeout"}),
+		m("properties", schema.JSON{
+			m("id", schema.JSON{m("type", "string"), m("description", "For the header Sheaf-Session.")}),
+			m("expiresAt", schema.JSON{m("type", "string"), m("format", "date-time"), m("description", "When the session is aborted, however much it is used.")}),
+			m("idleTimeout", schema.JSON{m("type", "number"), m("exclusiveMinimum", 0), m("description", "After how many seconds without a request the session is aborted.")}),
+		}),
+		m("additionalProperties", false),
+	},
 	StatusBody: {
 		m("type", "object"), m("required", []string{"status"}),
 		m("properties", schema.JSON{m("status", schema.JSON{m("type", "string")})}),

@@ -24,11 +24,11 @@ var update = flag.Bool("update", false, "write the golden files and docs/errors.
 
 // table has every kind of body, parameter and answer once.
 var table = []openapi.Route{
-	{Method: "GET", Path: "/v1/{collection}", ID: "list", Summary: "List documents",
+	{Method: "GET", Path: "/v1/{collection}", ID: "list", Access: openapi.Reads, Summary: "List documents",
 		Parameters: []openapi.Parameter{{Name: "limit", In: "query", Description: "How many.", Schema: schema.JSON{{Name: "type", Value: "integer"}}}},
 		Responses:  []openapi.Response{{Status: 200, Description: "A page.", Headers: []string{"Link"}, Content: forms(openapi.PageBody)}},
 		Problems:   []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.DatabaseUnavailable}},
-	{Method: "POST", Path: "/v1/{collection}", ID: "create", Summary: "Create documents", Description: "One, or all of an array.",
+	{Method: "POST", Path: "/v1/{collection}", ID: "create", Access: openapi.Writes, Summary: "Create documents", Description: "One, or all of an array.",
 		Request:   &openapi.Request{Content: forms(openapi.CreateBody)},
 		Responses: []openapi.Response{{Status: 201, Description: "Created.", Headers: []string{"Location", "ETag"}, Content: forms(openapi.DocumentsBody)}},
 		Problems:  []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.DuplicateKey, fault.WriteConflict, fault.UnsupportedMediaType, fault.ValidationFailed}},

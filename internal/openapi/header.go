@@ -21,7 +21,7 @@ var headers = []header{
 	{"X-Request-Id", "The id of the request: the caller's own, or a new one.", true, text},
 	{"traceparent", "W3C Trace Context: the service's part of the caller's trace.", false, text},
 	{"ETag", "The version of the document, for If-Match and If-None-Match.", true, schema.JSON{m("type", "string"), m("pattern", `^"[0-9]+"$`)}},
-	{"Location", "The path of the new document.", true, schema.JSON{m("type", "string"), m("format", "uri-reference")}},
+	{"Location", "The path of what is new.", true, schema.JSON{m("type", "string"), m("format", "uri-reference")}},
 	{"Link", `The next page, as rel="next" (RFC 8288). The last page has none.`, false, text},
 	{"Preference-Applied", "What was heeded of Prefer (RFC 7240).", false, text},
 	{"Cache-Control", "How long the answer may be kept.", false, text},
@@ -30,6 +30,8 @@ var headers = []header{
 	{retryAfter, "After how many seconds the same request may succeed.", true, schema.JSON{m("type", "integer"), m("minimum", 1)}},
 	{"Accept-Patch", "The media types that PATCH takes here (RFC 5789).", false, text},
 	{"Accept-Post", "The media types that the route takes.", false, text},
+	{replayed, "true where the answer is that of an earlier request with the same Idempotency-Key.", false, schema.JSON{m("const", "true")}},
+	{"Sheaf-Instance", "The instance of the service on which the session lives.", true, text},
 	{"Allow", "The methods that the path takes.", true, text},
 }
 

@@ -23,8 +23,8 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 	if route.Description != "" {
 		operation = append(operation, m("description", route.Description))
 	}
-	if len(route.Parameters) > 0 {
-		operation = append(operation, m("parameters", parameters(route.Parameters)))
+	if list := parametersOf(route); len(list) > 0 {
+		operation = append(operation, m("parameters", parameters(list)))
 	}
 	if route.Request != nil {
 		content, err := s.content(route.Request.Content)
@@ -79,6 +79,7 @@ func (s scope) responses(route Route) (schema.JSON, error) {
 		if responses.Get(status) != nil {
 			return nil, fmt.Errorf("status %s is described twice", status)
 		}
+		response.Headers = append(slices.Clone(response.Headers), accessHeaders[route.Access]...)
 		described, err := s.response(response)
 		if err != nil {
 			return nil, err
@@ -95,7 +96,7 @@ func (s scope) responses(route Route) (schema.JSON, error) {
 // and those that every route can. An operation of a collection exists only
 // where the collection does.
 func (s scope) problems(route Route) []fault.Code {
-	codes := append([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems...)
+	codes := slices.Concat([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems, accessProblems[route.Access])
 	return slices.DeleteFunc(codes, func(code fault.Code) bool { return code == fault.UnknownCollection })
 }
 

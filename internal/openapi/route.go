@@ -19,6 +19,9 @@ type Route struct {
 	// collection where there is one.
 	ID                   string
 	Summary, Description string
+	// Access is what the route does with documents. It brings the headers of
+	// keys and sessions, and their answers, into the description.
+	Access Access
 	// Parameters are those of the query and the headers; those of the path come
 	// by themselves.
 	Parameters []Parameter
@@ -29,6 +32,17 @@ type Route struct {
 	// route can.
 	Problems []fault.Code
 }
+
+// Access is what a route does with stored documents.
+type Access uint8
+
+// The kinds of access.
+const (
+	NoAccess Access = iota
+	Reads           // takes part in a session
+	Writes          // does so too, and is answered once for one Idempotency-Key
+	Commits         // ends a session, once for one Idempotency-Key
+)
 
 // Parameter is one of the query or one header.
 type Parameter struct {
@@ -75,6 +89,7 @@ const (
 	DocumentBody       // a stored document
 	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
 	PageBody           // {"data": [documents], "page": {"next": "…"}}
+	SessionBody        // {"id": …, "expiresAt": …, "idleTimeout": …}
 	StatusBody         // {"status": "ok"}
 	OpenAPIBody        // this document
 	HTMLBody           // a page for people

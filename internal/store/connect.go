@@ -39,6 +39,7 @@ func (s *Store) clientOptions(o Options) (*options.ClientOptions, error) {
 	c.SetServerSelectionTimeout(pick(o.SelectTimeout, c.ServerSelectionTimeout, defaultSelectTimeout))
 	s.timeout = pick(o.Timeout, c.Timeout, defaultTimeout)
 	s.retryTime = cmp.Or(o.RetryTime, defaultRetryTime)
+	s.keyLifetime = cmp.Or(o.KeyLifetime, defaultKeyLifetime)
 	c.SetTimeout(s.timeout)
 	c.SetRetryReads(true).SetRetryWrites(true).SetReadPreference(readpref.Primary())
 	c.SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority())

@@ -95,9 +95,3 @@ func newSlotCounter() *slotCounter {
 }
 
 func (c *slotCounter) next() int32 { return int32(c.n.Add(1) % lockSlots) }
-
-// provisionLocks makes the index by which MongoDB deletes old locks.
-func (p *provision) provisionLocks(ctx context.Context) error {
-	index := bson.D{{Key: "key", Value: bson.D{{Key: "at", Value: int32(1)}}}, {Key: "name", Value: "at_1"}, {Key: "expireAfterSeconds", Value: int32(lockExpireAfter)}}
-	return mapError(ctx, p.command(ctx, bson.D{{Key: "createIndexes", Value: locks}, {Key: "indexes", Value: bson.A{index}}}))
-}

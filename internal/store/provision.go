@@ -55,12 +55,19 @@ func (s *Store) Provision(ctx context.Context, model *schema.Model) (Report, err
 		return Report{}, mapError(ctx, err)
 	}
 	p := provision{store: s, existing: existing}
-	err = p.run(ctx, model.Collections)
+	err = errors.Join(p.run(ctx, model.Collections), p.expire(ctx, answers, "expiresAt", 0))
 	if slices.ContainsFunc(model.Collections, func(c *schema.Collection) bool { return len(c.References) > 0 }) {
-		err = errors.Join(err, p.provisionLocks(ctx))
+		err = errors.Join(err, p.expire(ctx, locks, "at", lockExpireAfter))
 	}
 	p.report.sort()
 	return p.report, err
+}
+
+// expire makes MongoDB delete the documents of a collection of the service's own
+// some seconds after the date that a field holds.
+func (p *provision) expire(ctx context.Context, collection, field string, seconds int32) error {
+	index := bson.D{{Key: "key", Value: bson.D{{Key: field, Value: int32(1)}}}, {Key: "name", Value: field + "_1"}, {Key: "expireAfterSeconds", Value: seconds}}
+	return mapError(ctx, p.command(ctx, bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{index}}}))
 }
 
 func (r Report) sort() {

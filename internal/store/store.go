@@ -49,6 +49,9 @@ type Options struct {
 	RetryTime time.Duration
 	// NoCoalescing sends every request as a command of its own.
 	NoCoalescing bool
+	// KeyLifetime is how long the answers of keyed requests are kept, 24 h by
+	// default.
+	KeyLifetime time.Duration
 	// Observer is told of every command; nil for nobody.
 	Observer *observe.Observer
 }
@@ -60,6 +63,7 @@ const (
 	defaultSelectTimeout  = 5 * time.Second
 	defaultTimeout        = 10 * time.Second
 	defaultRetryTime      = 5 * time.Second
+	defaultKeyLifetime    = 24 * time.Hour
 	closeTimeout          = 5 * time.Second
 )
 
@@ -69,10 +73,12 @@ type Store struct {
 	database  *mongo.Database
 	timeout   time.Duration
 	retryTime time.Duration
-	observed  bool
-	coalesces bool
-	pool      poolCounts
-	slots     *slotCounter
+	// keyLifetime is how long an answer of Once is kept.
+	keyLifetime time.Duration
+	observed    bool
+	coalesces   bool
+	pool        poolCounts
+	slots       *slotCounter
 
 	// collections caches handles by name.
 	collections sync.Map

@@ -23,19 +23,26 @@ import (
 //
 // An error that fn returns is returned as it is.
 func (s *Store) InTransaction(ctx context.Context, fn func(context.Context) error) error {
-	if transactionOf(ctx) != nil {
-		return fn(ctx)
+	if t := transactionOf(ctx); t != nil {
+		return t.part(ctx, fn)
 	}
+	t, err := s.newTransaction(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	defer t.enter(ctx)()
+	t.until = time.Now().Add(s.retryTime)
+	return t.run(fn)
+}
+
+// newTransaction returns one that is not begun. It is to be ended.
+func (s *Store) newTransaction(ctx context.Context) (*transaction, error) {
 	session, err := s.client.StartSession(options.Session().SetCausalConsistency(false))
 	if err != nil {
-		return mapError(ctx, err)
+		return nil, mapError(ctx, err)
 	}
-	run, cancel := s.detach(ctx)
-	defer cancel()
-	t := &transaction{session: session, client: ctx, until: time.Now().Add(s.retryTime)}
-	t.ctx = mongo.NewSessionContext(context.WithValue(run, transactionKey{}, t), session)
-	defer t.end()
-	return t.run(fn)
+	return &transaction{store: s, session: session, client: ctx, ctx: ctx}, nil
 }
 
 type transactionKey struct{}
@@ -56,6 +63,7 @@ func outside(ctx context.Context) context.Context {
 
 // transaction is one that is under way, over all its attempts.
 type transaction struct {
+	store   *Store
 	session *mongo.Session
 	// client is the context of who asked, ctx that of the operations.
 	client, ctx context.Context
@@ -67,6 +75,35 @@ type transaction struct {
 	// conflict is set where the failure is one that a new attempt can mend. It
 	// is noted here as fn may hide what the driver says.
 	conflict bool
+}
+
+// enter makes what is done next be asked for by ctx.
+func (t *transaction) enter(ctx context.Context) context.CancelFunc {
+	run, cancel := t.store.detach(ctx)
+	t.client, t.ctx = ctx, mongo.NewSessionContext(context.WithValue(run, transactionKey{}, t), t.session)
+	return cancel
+}
+
+// part runs fn inside of the transaction. What it did before it failed can only
+// be undone with all the rest, so its failure is the transaction's.
+func (t *transaction) part(ctx context.Context, fn func(context.Context) error) error {
+	err := fn(ctx)
+	if err != nil && t.failure == nil {
+		t.failure = err
+	}
+	return err
+}
+
+// outcome returns what is in the way of a commit: the error of what was run, a
+// failure that it hid, or that the client hung up.
+func (t *transaction) outcome(err error) error {
+	if err == nil {
+		err = t.failure
+	}
+	if err == nil {
+		err = mapError(t.client, t.client.Err())
+	}
+	return err
 }
 
 // note keeps the failure of an operation, as the driver and as Sheaf tell it.
@@ -98,14 +135,7 @@ func (t *transaction) attempt(fn func(context.Context) error) error {
 	if err := t.session.StartTransaction(snapshot); err != nil {
 		return mapError(t.ctx, err)
 	}
-	err := fn(t.ctx)
-	if err == nil {
-		err = t.failure
-	}
-	if err == nil {
-		err = mapError(t.client, t.client.Err())
-	}
-	if err != nil {
+	if err := t.outcome(fn(t.ctx)); err != nil {
 		t.abort()
 		return err
 	}

@@ -154,7 +154,7 @@ func TestTheCodesAreTheServices(t *testing.T) {
 	own := []client.Code{
 		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
 		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.WriteConflict, client.IdempotencyProgress,
-		client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
+		client.SessionGone, client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
 		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.Timeout,
 	}
 	table := fault.Codes()

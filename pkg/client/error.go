@@ -27,6 +27,7 @@ const (
 	ReferenceViolation   Code = "reference-violation"
 	WriteConflict        Code = "write-conflict"
 	IdempotencyProgress  Code = "idempotency-in-progress"
+	SessionGone          Code = "session-gone"
 	VersionConflict      Code = "version-conflict"
 	PayloadTooLarge      Code = "payload-too-large"
 	UnsupportedMediaType Code = "unsupported-media-type"
