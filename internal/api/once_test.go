@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -203,16 +205,16 @@ func TestLongAnswersAreKeptWhole(t *testing.T) {
 	if string(first.body) != string(again.body) || s.count("increments") != 1000 {
 		t.Errorf("%d bytes, then %d; %d documents", len(first.body), len(again.body), s.count("increments"))
 	}
-	huge := make([]byte, 35<<20)
-	for i := range huge {
-		huge[i] = byte(i >> 8)
-	}
-	answer := store.Answer{Status: 200, Header: map[string][]string{"Etag": {`"1"`}}, Body: huge}
-	key := store.RequestKey{Caller: "c", Key: "k"}
-	for _, want := range []bool{false, true} {
-		got, replayed, err := s.store.Once(t.Context(), key, []byte{1}, func(context.Context) (store.Answer, error) { return answer, nil })
-		if err != nil || replayed != want || got.Status != 200 || got.Header["Etag"][0] != `"1"` || string(got.Body) != string(huge) {
-			t.Errorf("replayed %v, status %d, %d bytes: %v", replayed, got.Status, len(got.Body), err)
+	random := make([]byte, 9<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	for name, body := range map[string][]byte{"text": bytes.Repeat([]byte(`{"name":"Ada"},`), 3<<20), "parts": random} {
+		answer := store.Answer{Status: 200, Header: map[string][]string{"Etag": {`"1"`}}, Body: body}
+		key := store.RequestKey{Caller: "c", Key: name}
+		for _, want := range []bool{false, true} {
+			got, replayed, err := s.store.Once(t.Context(), key, []byte{1}, func(context.Context) (store.Answer, error) { return answer, nil })
+			if err != nil || replayed != want || got.Status != 200 || got.Header["Etag"][0] != `"1"` || !bytes.Equal(got.Body, body) {
+				t.Errorf("%s: replayed %v, status %d, %d bytes: %v", name, replayed, got.Status, len(got.Body), err)
+			}
 		}
 	}
 }

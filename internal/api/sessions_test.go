@@ -240,4 +240,3 @@ func (b *hangingBody) Read(p []byte) (int, error) {
 }
 
 func (b *hangingBody) Close() error { return nil }
-

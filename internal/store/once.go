@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -19,15 +21,20 @@ import (
 // wrote is, and of two requests with one key one meets the record of the other,
 // committed or not.
 //
-//	{_id: {caller, key}, fingerprint, at, expiresAt, status, header, body, parts: n}
+//	{_id: {caller, key}, fingerprint, at, expiresAt, status, header, body, deflated, parts: n}
 //	{_id: {caller, key, part: 1…n}, body, expiresAt}
 //
 // MongoDB deletes them at expiresAt.
 const answers = "_sheaf.idempotency"
 
-// partSize bounds what one document holds of a body, in bytes. Longer bodies
-// are cut into parts.
-const partSize = 8 << 20
+const (
+	// deflateFrom is the size in bytes from which a body is compressed: what a
+	// transaction writes must fit into MongoDB's cache.
+	deflateFrom = 64 << 10
+	// partSize bounds what one document holds of a body, in bytes. Longer ones are
+	// cut into parts.
+	partSize = 8 << 20
+)
 
 // partsOutlive is how much longer parts are kept than the record that needs them.
 const partsOutlive = time.Hour
@@ -61,7 +68,9 @@ type keptAnswer struct {
 	Status int                 `bson:"status,omitempty"`
 	Header map[string][]string `bson:"header,omitempty"`
 	Body   []byte              `bson:"body,omitempty"`
-	Parts  int32               `bson:"parts,omitempty"`
+	// Deflated is set where the body, all its parts together, is compressed.
+	Deflated bool  `bson:"deflated,omitempty"`
+	Parts    int32 `bson:"parts,omitempty"`
 }
 
 // errReserved is what meets a key that another request has.
@@ -123,7 +132,12 @@ func (s *Store) keep(ctx context.Context, key RequestKey, answer Answer) error {
 	if failure := transactionOf(ctx).failure; failure != nil {
 		return failure
 	}
-	bodies := slices.Collect(slices.Chunk(answer.Body, partSize))
+	set := keptAnswer{Status: answer.Status, Header: answer.Header, Deflated: len(answer.Body) >= deflateFrom}
+	body := answer.Body
+	if set.Deflated {
+		body = deflate(body)
+	}
+	bodies := slices.Collect(slices.Chunk(body, partSize))
 	for i := 1; i < len(bodies); i++ {
 		part := answerRecord{ID: key, ExpiresAt: time.Now().Add(s.keyLifetime + partsOutlive), Kept: keptAnswer{Body: bodies[i]}}
 		part.ID.Part = int32(i)
@@ -131,9 +145,8 @@ func (s *Store) keep(ctx context.Context, key RequestKey, answer Answer) error {
 			return s.failed(ctx, err)
 		}
 	}
-	set := keptAnswer{Status: answer.Status, Header: answer.Header, Parts: int32(max(len(bodies), 1) - 1)}
 	if len(bodies) > 0 {
-		set.Body = bodies[0]
+		set.Body, set.Parts = bodies[0], int32(len(bodies)-1)
 	}
 	_, err := s.collection(answers).UpdateByID(s.named(ctx, answers), key, bson.D{{Key: "$set", Value: set}})
 	return s.failed(ctx, err)
@@ -154,7 +167,18 @@ func (s *Store) Answered(ctx context.Context, key RequestKey, fingerprint []byte
 		return Answer{}, false, fault.New(fault.IdempotencyMismatch, "this Idempotency-Key came before with another request: another method, path, header or body")
 	}
 	body, err := s.appendParts(ctx, record)
+	if err == nil && record.Kept.Deflated {
+		body, err = io.ReadAll(flate.NewReader(bytes.NewReader(body)))
+	}
 	return Answer{Status: record.Kept.Status, Header: record.Kept.Header, Body: body}, err == nil, err
+}
+
+func deflate(body []byte) []byte {
+	var out bytes.Buffer
+	w, _ := flate.NewWriter(&out, flate.BestSpeed) // fails for an unknown level
+	_, _ = w.Write(body)                           // a Buffer takes all
+	_ = w.Close()
+	return out.Bytes()
 }
 
 // appendParts returns the whole body of a record.
