@@ -95,8 +95,7 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 	o.Store, o.Now, o.Progress, o.Refused = db.Store, started, meter.show, refused.add
 	counts, err := importer.Run(ctx, o)
 	meter.finish()
-	_, dangling := errors.AsType[*importer.DanglingError](err)
-	err = errors.Join(explain(err), refused.close(err == nil || dangling))
+	err = errors.Join(explain(err), refused.close(err == nil))
 	return errors.Join(err, c.summary(a.stdout, counts, time.Since(started)))
 }
 

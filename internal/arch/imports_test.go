@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/filter":              {"internal/fault", "internal/nearest", "internal/geojson", "internal/pattern", "internal/bsonjson"},
 	"internal/schema":              {"internal/fault", "internal/nearest", "internal/geojson", "internal/pattern", "internal/bsonjson", "internal/filter"},
 	"internal/query":               {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema"},
+	"internal/update":              {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema"},
 	"internal/openapi":             {"internal/fault", "internal/bsonjson", "internal/schema"},
 	"internal/openapi/openapitest": {"internal/fault"},
 	"internal/reference":           {"internal/fault"},

@@ -78,6 +78,13 @@ func (m *merger) fresh(patch []byte, fields *Fields) {
 	m.end(start)
 }
 
+// Fresh returns an object that has the defaults of its fields and nothing else.
+func Fresh(fields *Fields, now time.Time) bson.Raw {
+	m := merger{now: now}
+	m.fresh(nil, fields)
+	return m.dst
+}
+
 func (m *merger) begin() int {
 	m.dst = append(m.dst, 0, 0, 0, 0)
 	return len(m.dst) - 4

@@ -14,16 +14,46 @@ import (
 func SplitArray(src []byte) ([][]byte, error) {
 	s := splitter{scanner: scanner{src: src}}
 	if s.peek() != '[' {
-		return nil, s.notAnArray()
+		return nil, s.notAn("array")
 	}
-	elements, err := s.elements()
-	if err == nil {
-		err = s.end()
-	}
+	var elements [][]byte
+	err := s.outermost(']', func() error {
+		element, err := s.part()
+		elements = append(elements, element)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return elements, nil
+}
+
+// SplitObject returns the members of a JSON object in their order, as SplitArray
+// does the elements of an array. The names are different ones.
+func SplitObject(src []byte) ([]Member, error) {
+	s := splitter{scanner: scanner{src: src}}
+	if s.peek() != '{' {
+		return nil, s.notAn("object")
+	}
+	var members []Member
+	names := make(map[string]struct{})
+	err := s.outermost('}', func() error {
+		name, err := s.name()
+		if err != nil {
+			return err
+		}
+		if _, twice := names[name]; twice {
+			return s.malformed("the name " + quote([]byte(name)) + " stands twice in one object")
+		}
+		names[name] = struct{}{}
+		value, err := s.part()
+		members = append(members, Member{name, value})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, nil
 }
 
 // splitter steps over values and keeps nothing of them.
@@ -32,25 +62,29 @@ type splitter struct {
 	depth int
 }
 
-// elements consumes the outermost array. Its level is not counted: an element
-// may be as deep as it may be alone.
-func (s *splitter) elements() ([][]byte, error) {
-	var elements [][]byte
+// outermost consumes the object or array that is the whole text, each entry by
+// take. Its level is not counted: an entry may be as deep as it may be alone.
+func (s *splitter) outermost(end byte, take func() error) error {
 	s.pos++
-	for more := s.peek() != ']'; more; {
-		s.space()
-		start := s.pos
-		if err := s.skip(); err != nil {
-			return nil, err
+	for more := s.peek() != end; more; {
+		if err := take(); err != nil {
+			return err
 		}
-		elements = append(elements, s.src[start:s.pos:s.pos])
 		var err error
-		if more, err = s.more(']'); err != nil {
-			return nil, err
+		if more, err = s.more(end); err != nil {
+			return err
 		}
 	}
 	s.pos++
-	return elements, nil
+	return s.end()
+}
+
+// part consumes one value and returns its text.
+func (s *splitter) part() ([]byte, error) {
+	s.space()
+	start := s.pos
+	err := s.skip()
+	return s.src[start:s.pos:s.pos], err
 }
 
 // skip consumes one value.
@@ -83,7 +117,7 @@ func (s *splitter) members(first byte) error {
 	end := first + 2 // "{" and "}", and "[" and "]", lie two apart
 	for more := s.peek() != end; more; {
 		if first == '{' {
-			if err := s.name(); err != nil {
+			if _, err := s.name(); err != nil {
 				return err
 			}
 		}
@@ -100,23 +134,25 @@ func (s *splitter) members(first byte) error {
 	return nil
 }
 
-func (s *splitter) name() error {
+func (s *splitter) name() (string, error) {
 	if s.peek() != '"' {
-		return s.unexpected("member name")
+		return "", s.unexpected("member name")
 	}
-	if _, err := s.string(); err != nil {
-		return err
+	text, err := s.string()
+	if err != nil {
+		return "", err
 	}
-	return s.expect(':', `":"`)
+	return string(text), s.expect(':', `":"`)
 }
 
-func (s *splitter) notAnArray() error {
+// notAn consumes a text that is no array, or no object, as what says.
+func (s *splitter) notAn(what string) error {
 	if err := s.skip(); err != nil {
 		return err
 	}
 	if err := s.end(); err != nil {
 		return err
 	}
-	return fault.New(fault.ValidationFailed, "the body must be a JSON array").WithItems(
-		fault.Item{Pointer: "", Code: "type", Detail: "must be an array"})
+	return fault.New(fault.ValidationFailed, "the body must be a JSON %s", what).WithItems(
+		fault.Item{Pointer: "", Code: "type", Detail: "must be an " + what})
 }

@@ -19,6 +19,7 @@ const (
 	NotAcceptable        Code = "not-acceptable"
 	DuplicateKey         Code = "duplicate-key"
 	ReferenceViolation   Code = "reference-violation"
+	PatchFailed          Code = "patch-failed"
 	WriteConflict        Code = "write-conflict"
 	IdempotencyProgress  Code = "idempotency-in-progress"
 	SessionGone          Code = "session-gone"
@@ -96,6 +97,9 @@ var codes = []Info{
 	{Code: ReferenceViolation, Status: 409, Title: "A reference would be broken",
 		Meaning: "The write refers to a document that does not exist, or would delete one that others refer to.",
 		Remedy:  "Create the target first, or remove what refers to it."},
+	{Code: PatchFailed, Status: 409, Title: "The patch does not fit the document",
+		Meaning: "A test of a JSON Patch does not hold, or a path of it does not exist in the stored document.",
+		Remedy:  "The pointer names the operation of the patch. Read the document, and make the patch anew. Nothing was stored."},
 	{Code: WriteConflict, Status: 409, Title: "Other writes were in the way",
 		Meaning:    "Concurrent writes touched the same documents for longer than the service retries.",
 		Remedy:     "Send the same request again after Retry-After. Nothing was stored.",

@@ -153,7 +153,7 @@ func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
 func TestTheCodesAreTheServices(t *testing.T) {
 	own := []client.Code{
 		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
-		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.WriteConflict, client.IdempotencyProgress,
+		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.PatchFailed, client.WriteConflict, client.IdempotencyProgress,
 		client.SessionGone, client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
 		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.Timeout,
 	}

@@ -25,6 +25,7 @@ const (
 	NotAcceptable        Code = "not-acceptable"
 	DuplicateKey         Code = "duplicate-key"
 	ReferenceViolation   Code = "reference-violation"
+	PatchFailed          Code = "patch-failed"
 	WriteConflict        Code = "write-conflict"
 	IdempotencyProgress  Code = "idempotency-in-progress"
 	SessionGone          Code = "session-gone"
