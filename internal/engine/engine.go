@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -19,6 +20,8 @@ import (
 type Engine struct {
 	store *store.Store
 	model atomic.Pointer[schema.Model]
+	// batchers caches the *createBatcher of a collection by its name.
+	batchers sync.Map
 }
 
 // New returns an Engine.

@@ -65,29 +65,45 @@ func (s refSet) has(key store.Key) bool { return s[key.Collection].Has(key.ID) }
 // nobody else knows, and those that it found need not be looked for again. A
 // ReferenceViolation names every reference that leads nowhere.
 func (e *Engine) holdReferences(ctx context.Context, list []wanted, created, found refSet) error {
-	unknown, seen := make(map[string][]bson.RawValue), refSet{}
-	var keys []store.Key
-	for _, w := range list {
-		if created.has(w.key) || !seen.add(w.key.Collection, w.key.ID) {
-			continue
-		}
-		keys = append(keys, w.key)
-		if !found.has(w.key) {
-			unknown[w.key.Collection] = append(unknown[w.key.Collection], w.key.ID)
-		}
-	}
-	existing := refSet{}
-	for name, ids := range unknown {
-		there, err := e.existing(ctx, name, ids)
-		if err != nil {
-			return err
-		}
-		existing[name] = there
-	}
-	if err := dangling(list, created, found, existing); err != nil {
+	list = slices.DeleteFunc(slices.Clone(list), func(w wanted) bool { return created.has(w.key) })
+	there, err := e.lookFor(ctx, list, found)
+	if err != nil {
 		return err
 	}
-	return e.store.Share(ctx, keys)
+	if err := dangling(list, found, there); err != nil {
+		return err
+	}
+	return e.store.Share(ctx, distinct(list, nil))
+}
+
+// distinct returns the documents that references lead to, each once, but for
+// some.
+func distinct(list []wanted, but refSet) []store.Key {
+	var keys []store.Key
+	for seen, i := (refSet{}), 0; i < len(list); i++ {
+		if key := list[i].key; !but.has(key) && seen.add(key.Collection, key.ID) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// lookFor returns which documents that references lead to are there: by one
+// command a collection. Those that were found before are left out.
+func (e *Engine) lookFor(ctx context.Context, list []wanted, found refSet) (refSet, error) {
+	ids := make(map[string][]bson.RawValue)
+	for _, key := range distinct(list, found) {
+		ids[key.Collection] = append(ids[key.Collection], key.ID)
+	}
+	there := refSet{}
+	for name, list := range ids {
+		existing, err := e.existing(ctx, name, list)
+		if err != nil {
+			return nil, err
+		}
+		there[name] = existing
+	}
+	return there, nil
 }
 
 func (e *Engine) existing(ctx context.Context, collection string, ids []bson.RawValue) (store.IDSet, error) {

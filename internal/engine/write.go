@@ -162,9 +162,15 @@ func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
 	if op.tree != nil {
 		return e.plant(ctx, op)
 	}
-	err := e.keep(ctx, added(op.collection, nil, op.document, ""), func(ctx context.Context) (bool, error) {
-		return true, e.store.Insert(ctx, op.collection.Name, op.document)
-	})
+	refs := op.references()
+	var err error
+	if len(refs) > 0 && e.store.CoalescesIn(ctx) {
+		err = e.createTogether(ctx, op)
+	} else {
+		err = e.keep(ctx, refs, func(ctx context.Context) (bool, error) {
+			return true, e.store.Insert(ctx, op.collection.Name, op.document)
+		})
+	}
 	if err != nil {
 		return Result{}, err
 	}

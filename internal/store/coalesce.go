@@ -72,9 +72,9 @@ func (l *lane) noteSize(total, documents int) {
 	}
 }
 
-// coalescesIn reports whether requests share commands: those of a transaction
+// CoalescesIn reports whether requests share commands: those of a transaction
 // are for its session alone.
-func (s *Store) coalescesIn(ctx context.Context) bool {
+func (s *Store) CoalescesIn(ctx context.Context) bool {
 	return s.coalesces && transactionOf(ctx) == nil
 }
 

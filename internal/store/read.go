@@ -14,7 +14,7 @@ import (
 // Get returns the document with an id, NotFound where there is none. It must
 // not be changed: other callers may have the same.
 func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
-	if !s.coalescesIn(ctx) {
+	if !s.CoalescesIn(ctx) {
 		return s.findOne(ctx, collection, id)
 	}
 	doc, err := s.lane(collection).reads.Do(ctx, id)

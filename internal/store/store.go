@@ -140,6 +140,9 @@ func (s *Store) hello(ctx context.Context) (helloReply, error) {
 	return reply, mapError(ctx, err)
 }
 
+// Timeout is what bounds an operation whose context has no deadline.
+func (s *Store) Timeout() time.Duration { return s.timeout }
+
 // Ping returns nil when the primary answers and takes writes.
 func (s *Store) Ping(ctx context.Context) error {
 	hello, err := s.hello(ctx)

@@ -23,7 +23,7 @@ func (s *Store) Insert(ctx context.Context, collection string, doc bson.Raw) err
 		return err
 	}
 	defer done()
-	if !s.coalescesIn(ctx) {
+	if !s.CoalescesIn(ctx) {
 		_, err = s.collection(collection).InsertOne(ctx, doc)
 		return s.failed(ctx, err)
 	}
