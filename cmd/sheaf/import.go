@@ -95,7 +95,8 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 	o.Store, o.Now, o.Progress, o.Refused = db.Store, started, meter.show, refused.add
 	counts, err := importer.Run(ctx, o)
 	meter.finish()
-	err = errors.Join(explain(err), refused.close(err == nil))
+	_, dangling := errors.AsType[*importer.DanglingError](err)
+	err = errors.Join(explain(err), refused.close(err == nil || dangling))
 	return errors.Join(err, c.summary(a.stdout, counts, time.Since(started)))
 }
 

@@ -57,6 +57,8 @@ type Counts struct {
 // must have been provisioned. Trouble with the database is waited out for half a
 // minute. The counts are right beside an error too, and running the same again
 // goes on where this run stopped.
+//
+// A DanglingError at the end tells of references that lead to no document.
 func Run(ctx context.Context, o Options) (Counts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -64,19 +66,27 @@ func Run(ctx context.Context, o Options) (Counts, error) {
 		Options: o,
 		fields:  inputFields(o.Collection),
 		ids:     newNumbering(o.Store, o.Collection),
+		refs:    newResolver(o.Store, o.Collection),
 		batches: make(chan *batch, waiting),
 	}
 	go r.read(ctx)
 	var failed error
 	for b := range r.batches {
 		<-b.done
-		if err := r.account(b); err != nil && failed == nil {
+		err := r.account(b)
+		if err == nil {
+			err = r.refs.batch(ctx, b.documents)
+		}
+		if err != nil && failed == nil {
 			failed = err
 			cancel()
 		}
 	}
 	if failed == nil {
 		failed = r.readErr
+	}
+	if failed == nil {
+		failed = r.refs.end(ctx)
 	}
 	return r.counts, failed
 }
@@ -86,6 +96,7 @@ type run struct {
 	Options
 	fields *bsonjson.Fields
 	ids    *numbering
+	refs   *resolver
 	counts Counts
 
 	// batches are under way, in the order of the input. readErr is why they end,
