@@ -13,8 +13,9 @@ var update = flag.Bool("update", false, "write the answers of the pages in docs 
 
 // pages are run as their readers do, each on a database of its own.
 var pages = map[string]struct{ file, example string }{
-	"readme": {"../../README.md", "blog"},
-	"query":  {"../../docs/query.md", "guide"},
+	"readme":     {"../../README.md", "blog"},
+	"query":      {"../../docs/query.md", "guide"},
+	"references": {"../../docs/references.md", "blog"},
 }
 
 func TestDocumentation(t *testing.T) {

@@ -74,6 +74,8 @@ func TestCommandsOfReferences(t *testing.T) {
 		{"a child without a parent", "1 insert", []engine.Write{create(children, "", `{}`)}},
 		{"a child", "1 commitTransaction, 1 find, 1 insert, 1 update", []engine.Write{create(children, "", `{"strict":1,"loose":[1,2]}`)}},
 		{"children", "1 commitTransaction, 1 find, 1 insert, 1 update", many},
+		{"a child with its parent", "1 commitTransaction, 2 insert", []engine.Write{create(children, "", `{"parent":{"create":{"id":9}}}`)}},
+		{"a child of a parent by its id", "1 commitTransaction, 1 find, 1 insert, 1 update", []engine.Write{create(children, "", `{"parent":{"connect":{"id":1}}}`)}},
 		{"a patch that leaves the parent", "1 find, 1 update", []engine.Write{{Verb: engine.Merge, Collection: children, Body: []byte(`{"strict":1}`)}}},
 		{"a patch of the parent", "1 commitTransaction, 2 find, 2 update", []engine.Write{{Verb: engine.Merge, Collection: children, Body: []byte(`{"strict":2}`)}}},
 		{"a delete of a child", "1 delete", []engine.Write{{Verb: engine.Delete, Collection: children}}},

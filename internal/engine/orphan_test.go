@@ -27,7 +27,8 @@ func family(t *testing.T) *schema.Model {
 		"children.yaml": {Data: []byte("collection: children\nid: objectId\nfields:\n" +
 			"  strict: {type: ref, to: parents}\n" +
 			"  follows: {type: ref, to: parents, on_delete: cascade}\n" +
-			"  loose: {type: array, items: {type: ref, to: parents, on_delete: set_null}}\n")},
+			"  loose: {type: array, items: {type: ref, to: parents, on_delete: set_null}}\n" +
+			"relations: {parent: {belongs_to: parents, by: strict}}\n")},
 	})
 	if err != nil {
 		t.Fatal(err)
