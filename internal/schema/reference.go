@@ -164,7 +164,7 @@ func (f *fieldCompiler) reference(d *fieldDeclaration) {
 		f.problems.add(d.at, "a reference cannot lie at a name with a dot: no path leads there")
 		return
 	}
-	d.rules.reference = len(f.d.c.References)
+	d.reference = len(f.d.c.References)
 	f.d.c.References = append(f.d.c.References, Reference{Path: path, To: target.c.Name, OnDelete: d.rules.onDelete, Many: many})
 }
 
