@@ -5,13 +5,11 @@ import (
 	"net/url"
 	"strconv"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/query"
 )
 
-// listDocuments answers a page. It is written to memory first, because its
-// Link header is known only at its end; the engine bounds its size.
+// listDocuments answers a page.
 func listDocuments(x *exchange) error {
 	plan, err := x.plan()
 	if err != nil {
@@ -21,34 +19,35 @@ func listDocuments(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	buffer := buffers.Get().(*[]byte)
-	defer putBuffer(buffer)
-	dst, next := append((*buffer)[:0], `{"data":[`...), ""
-	empty := len(dst)
+	var page *engine.Page
 	err = x.timed("engine", func() error {
-		next, err = x.service.engine.List(x.request.Context(), plan, func(doc bson.Raw) {
-			if len(dst) > empty {
-				dst = append(dst, ',')
-			}
-			dst = form.append(dst, doc)
-		})
+		page, err = x.service.engine.List(x.request.Context(), plan)
 		return err
 	})
-	*buffer = dst
 	if err != nil {
 		return err
 	}
 	header := x.Header()
 	header["Cache-Control"] = noCache
-	dst = append(dst, `],"page":{`...)
-	if next != "" {
-		header["Link"] = []string{"<" + nextPage(x.request.URL, next) + `>; rel="next"`}
-		dst = append(strconv.AppendQuote(append(dst, `"next":`...), next), '}')
-	} else {
-		dst = append(dst, '}')
+	if page.Next != "" {
+		header["Link"] = []string{"<" + nextPage(x.request.URL, page.Next) + `>; rel="next"`}
 	}
-	*buffer = append(dst, '}')
-	return x.sendEncoded(http.StatusOK, form, *buffer)
+	return x.send(http.StatusOK, form, func(dst []byte) []byte { return appendPage(dst, page, form) })
+}
+
+func appendPage(dst []byte, page *engine.Page, form form) []byte {
+	dst = append(dst, `{"data":[`...)
+	for i, doc := range page.Documents {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = form.append(dst, doc)
+	}
+	dst = append(dst, `],"page":{`...)
+	if page.Next != "" {
+		dst = strconv.AppendQuote(append(dst, `"next":`...), page.Next)
+	}
+	return append(dst, "}}"...)
 }
 
 // plan reads the parameters of a list.
