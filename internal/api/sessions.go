@@ -83,15 +83,16 @@ func openSession(x *exchange) error {
 	header[instanceHeader] = []string{x.service.options.Instance}
 	header.Set("Cache-Control", "no-store")
 	header["Content-Type"] = typeJSON
-	body := appendSession(nil, info)
+	body := appendSession(nil, info, x.service.options.Instance)
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.WriteHeader(http.StatusCreated)
 	_, _ = x.Write(body) // a client that is gone needs no answer
 	return nil
 }
 
-func appendSession(dst []byte, info engine.SessionInfo) []byte {
-	dst = append(strconv.AppendQuote(append(dst, `{"id":`...), info.ID), `,"expiresAt":"`...)
+func appendSession(dst []byte, info engine.SessionInfo, instance string) []byte {
+	dst = append(strconv.AppendQuote(append(dst, `{"id":`...), info.ID), `,"instance":`...)
+	dst = append(strconv.AppendQuote(dst, instance), `,"expiresAt":"`...)
 	dst = append(info.ExpiresAt.AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00"), `","idleTimeout":`...)
 	return append(strconv.AppendFloat(dst, info.Idle.Seconds(), 'f', -1, 64), '}')
 }

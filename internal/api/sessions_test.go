@@ -18,7 +18,7 @@ func (s *service) session() (header, id string) {
 	a := s.do("POST", "/v1/_sessions", "").is(201)
 	id = a.json()["id"].(string)
 	a.sends("Location", "/v1/_sessions/"+id)
-	if a.header.Get("Sheaf-Instance") == "" {
+	if instance := a.header.Get("Sheaf-Instance"); instance == "" || instance != a.json()["instance"] {
 		s.t.Error("no Sheaf-Instance")
 	}
 	return "Sheaf-Session: " + id, id
@@ -213,16 +213,51 @@ func TestAClientThatHangsUpEndsItsSession(t *testing.T) {
 	t.Parallel()
 	s := start(t, kindsModel(t))
 	in, _ := s.session()
-	ctx, hangUp := context.WithCancel(t.Context())
+	s.hangUp(in)
+	s.do("GET", "/v1/strings/a", "", in).problem(410, "session-gone").has("hung up")
+	s.do("GET", "/v1/strings/a", "").problem(404, "not-found")
+}
+
+// hangUp sends a write in a session, and does not wait for the answer.
+func (s *service) hangUp(in string) {
+	ctx, hangUp := context.WithCancel(s.t.Context())
 	r := httptest.NewRequestWithContext(ctx, "POST", "/v1/strings", &hangingBody{hangUp, strings.NewReader(`{"id":"a","name":"a"}`)})
 	name, value, _ := strings.Cut(in, ": ")
 	r.Header.Set(name, value)
-	func() {
-		defer func() { _ = recover() }() // http.ErrAbortHandler
-		s.api.ServeHTTP(httptest.NewRecorder(), r)
-	}()
-	s.do("GET", "/v1/strings/a", "", in).problem(410, "session-gone").has("hung up")
-	s.do("GET", "/v1/strings/a", "").problem(404, "not-found")
+	defer func() { _ = recover() }() // http.ErrAbortHandler
+	s.api.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// Not parallel: it counts what the whole server has open.
+func TestNothingStaysOpenOnTheServer(t *testing.T) {
+	s := limited(t, engine.SessionLimits{Idle: time.Second})
+	write := func() (in, id string) {
+		in, id = s.session()
+		s.do("POST", "/v1/increments", `{"name":"x"}`, in).is(201)
+		return in, id
+	}
+	idle, _ := write()
+	write()
+	if n := openTransactions(t, s.uri); n != 2 {
+		t.Errorf("%d transactions are open, want 2", n)
+	}
+	_, id := write()
+	s.do("POST", "/v1/_sessions/"+id+"/abort", "").is(204)
+	_, id = write()
+	s.do("POST", "/v1/_sessions/"+id+"/commit", "").is(204)
+	in, _ := write()
+	s.do("POST", "/v1/increments", `{}`, in).is(422)
+	s.do("POST", "/v1/increments", `{}`, "Idempotency-Key: k").is(422)
+	hung, _ := write()
+	s.hangUp(hung)
+	for s.do("GET", "/v1/strings/none", "", idle).status != 410 {
+		time.Sleep(1100 * time.Millisecond)
+	}
+	write()
+	s.api.Stop()
+	if n := openTransactions(t, s.uri); n != 0 {
+		t.Errorf("%d transactions are open", n)
+	}
 }
 
 // hangingBody is of a client that hangs up once it has sent it.

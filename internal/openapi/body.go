@@ -62,9 +62,10 @@ func componentName(c *schema.Collection, v schema.Variant) string {
 // serviceBodies are those that do not depend on a collection.
 var serviceBodies = map[Body]schema.JSON{
 	SessionBody: {
-		m("type", "object"), m("required", []string{"id", "expiresAt", "idleTimeout"}),
+		m("type", "object"), m("required", []string{"id", "instance", "expiresAt", "idleTimeout"}),
 		m("properties", schema.JSON{
 			m("id", schema.JSON{m("type", "string"), m("description", "For the header Sheaf-Session.")}),
+			m("instance", schema.JSON{m("type", "string"), m("description", "As in the header Sheaf-Instance.")}),
 			m("expiresAt", schema.JSON{m("type", "string"), m("format", "date-time"), m("description", "When the session is aborted, however much it is used.")}),
 			m("idleTimeout", schema.JSON{m("type", "number"), m("exclusiveMinimum", 0), m("description", "After how many seconds without a request the session is aborted.")}),
 		}),

@@ -89,7 +89,7 @@ const (
 	DocumentBody       // a stored document
 	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
 	PageBody           // {"data": [documents], "page": {"next": "…"}}
-	SessionBody        // {"id": …, "expiresAt": …, "idleTimeout": …}
+	SessionBody        // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
 	StatusBody         // {"status": "ok"}
 	OpenAPIBody        // this document
 	HTMLBody           // a page for people

@@ -27,7 +27,8 @@ type Client struct {
 	// HTTP sends the requests; http.DefaultClient where it is nil.
 	HTTP *http.Client
 	// Retries is how often a request is sent again after a failure that can pass
-	// by itself and has stored nothing; 3 by default, negative for never.
+	// by itself and has stored nothing, or whatever it has stored where the request
+	// has a key; 3 by default, negative for never.
 	Retries int
 }
 
@@ -161,15 +162,18 @@ func (c *Client) call(ctx context.Context, method, path string, body any, header
 			return err
 		}
 	}
+	belongs := belongingOf(ctx)
+	header = belongs.header(header)
 	for attempt := 0; ; attempt++ {
 		problem, err := c.send(ctx, method, path, text, header, into)
-		if problem == nil || err != nil {
-			return err
+		if problem == nil && err == nil {
+			return nil
 		}
-		if attempt >= c.Retries || !problem.passes(method) {
-			return problem
+		pause, again := belongs.retry(method, problem, err, attempt)
+		if problem != nil {
+			err = problem
 		}
-		if err := wait(ctx, problem.RetryAfter); err != nil {
+		if attempt >= c.Retries || !again || wait(ctx, pause) != nil {
 			return err
 		}
 	}
