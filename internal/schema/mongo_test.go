@@ -178,3 +178,46 @@ fields:
 		}
 	}
 }
+
+// What refers to some ids is found by an index, whatever the kind of the ids
+// and however the field is unique.
+func TestAnIndexServesEveryReference(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	samples := map[string]bson.A{
+		"objectId": {bson.NewObjectID(), bson.NewObjectID()}, "uuid": {bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
+		"int": {int64(1), int64(2)}, "string": {"a", "b"},
+	}
+	for kind := range samples {
+		files[kind+".yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil, `
+collection: to_%[1]s
+id: %[1]s
+fields:
+  plain: {type: ref, to: to_%[1]s}
+  one: {type: ref, to: to_%[1]s, unique: true}
+  null: {type: ref, to: to_%[1]s, unique: true, nullable: true}
+  many: {type: array, items: {type: ref, to: to_%[1]s}}
+  deep: {type: array, items: {type: object, fields: {ref: {type: ref, to: to_%[1]s}}}}
+indexes:
+  - {keys: [plain], where: {plain: {$exists: true}}}
+`, kind)}
+	}
+	model, err := schema.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := database(t)
+	install(t, db, model)
+	for kind, ids := range samples {
+		for _, path := range []string{"plain", "one", "null", "many", "deep.ref"} {
+			find := bson.D{{Key: "find", Value: "to_" + kind}, {Key: "filter", Value: bson.D{{Key: path, Value: bson.D{{Key: "$in", Value: ids}}}}}}
+			plan, err := db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: find}, {Key: "verbosity", Value: "queryPlanner"}}).Raw()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if winning := plan.Lookup("queryPlanner", "winningPlan").String(); !strings.Contains(winning, "IXSCAN") {
+				t.Errorf("%s of %s: %s", path, kind, winning)
+			}
+		}
+	}
+}
