@@ -12,7 +12,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
@@ -50,22 +49,9 @@ func TestMatchAgreesWithMongoDB(t *testing.T) {
 func agree(t *testing.T, collection *mongo.Collection, docs []bson.Raw, src string) int {
 	t.Helper()
 	bound := mustBind(t, src)
-	cursor, err := collection.Find(context.Background(), bound.BSON(), options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}))
-	if err != nil {
-		t.Fatalf("%s: %v", src, err)
-	}
-	var found []struct {
-		ID int `bson:"_id"`
-	}
-	if err := cursor.All(context.Background(), &found); err != nil {
-		t.Fatal(err)
-	}
-	ids := make([]int, len(found))
-	for i, f := range found {
-		ids[i] = f.ID
-	}
+	found := find(t, collection, bound)
 	for i, doc := range docs {
-		if want, got := slices.Contains(ids, i), bound.Match(doc); got != want {
+		if want, got := slices.Contains(found, i), bound.Match(doc); got != want {
 			t.Fatalf("Match says %v, MongoDB %v\nfilter   %s\ndocument %s", got, want, src, doc)
 		}
 	}

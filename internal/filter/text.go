@@ -30,6 +30,9 @@ var languages = []string{"none", "danish", "da", "dutch", "nl", "english", "en",
 	"hungarian", "hu", "italian", "it", "norwegian", "nb", "portuguese", "pt", "romanian", "ro", "russian", "ru", "spanish", "es",
 	"swedish", "sv", "turkish", "tr"}
 
+// Languages returns the languages that a $text may name.
+func Languages() []string { return slices.Clone(languages) }
+
 // text reads $text.
 func (p *parser) text(operand jsontext.Value, at place) *Node {
 	if p.misplaced(Text, at) || !p.counted(at) {

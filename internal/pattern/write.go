@@ -52,7 +52,7 @@ func (w *writer) write(t *syntax.Regexp) error {
 	case syntax.OpEndLine:
 		return w.line(w.anchors.endLine)
 	case syntax.OpCapture:
-		return w.group(t.Sub[0], "")
+		return w.concat(t.Sub)
 	case syntax.OpStar:
 		return w.group(t.Sub[0], "*")
 	case syntax.OpPlus:

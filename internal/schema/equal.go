@@ -2,10 +2,8 @@ package schema
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"math"
-	"math/big"
 	"slices"
 	"strconv"
 
@@ -130,31 +128,4 @@ func significand(value bson.RawValue) (digits string, exponent int, finite bool)
 		exponent = 0
 	}
 	return string(text), exponent, true
-}
-
-// compareDecimals compares two finite decimals by value.
-func compareDecimals(a, b bson.Decimal128) int {
-	x, xExponent, xErr := a.BigInt()
-	y, yExponent, yErr := b.BigInt()
-	if xErr != nil || yErr != nil {
-		return math.MinInt
-	}
-	if x.Sign() != y.Sign() || x.Sign() == 0 {
-		return cmp.Compare(x.Sign(), y.Sign())
-	}
-	// The magnitudes decide where they differ; only numbers of like magnitude
-	// are written out, so that no exponent makes a number of thousands of digits.
-	if order := cmp.Compare(magnitude(x)+xExponent, magnitude(y)+yExponent); order != 0 {
-		return order * x.Sign()
-	}
-	shared := min(xExponent, yExponent)
-	return scale(x, xExponent-shared).Cmp(scale(y, yExponent-shared))
-}
-
-// magnitude is the number of decimal digits.
-func magnitude(n *big.Int) int { return len(new(big.Int).Abs(n).String()) }
-
-func scale(n *big.Int, exponent int) *big.Int {
-	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exponent)), nil)
-	return power.Mul(power, n)
 }

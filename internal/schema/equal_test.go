@@ -1,11 +1,9 @@
 package schema
 
 import (
-	"math/big"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"pgregory.net/rapid"
 )
 
 func TestEqualValuesHaveOneCanonicalForm(t *testing.T) {
@@ -44,47 +42,6 @@ func TestEqualValuesHaveOneCanonicalForm(t *testing.T) {
 				forms[form] = i
 			} else if _, ok := forms[form]; !ok {
 				t.Errorf("%v is not equal to %v", value, group[0])
-			}
-		}
-	}
-}
-
-// TestCompareDecimals holds the order of decimals against exact fractions.
-func TestCompareDecimals(t *testing.T) {
-	draw := func(t *rapid.T, label string) (bson.Decimal128, *big.Rat) {
-		n := rapid.Int64Range(-2000, 2000).Draw(t, label)
-		exponent := rapid.IntRange(-6, 6).Draw(t, label+" exponent")
-		d, ok := bson.ParseDecimal128FromBigInt(big.NewInt(n), exponent)
-		if !ok {
-			t.Fatal("not a decimal")
-		}
-		power := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(exponent, -exponent))), nil))
-		value := new(big.Rat).SetInt64(n)
-		if exponent < 0 {
-			return d, value.Quo(value, power)
-		}
-		return d, value.Mul(value, power)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		a, x := draw(t, "a")
-		b, y := draw(t, "b")
-		if got, want := compareDecimals(a, b), x.Cmp(y); got != want {
-			t.Fatalf("compareDecimals(%s, %s) = %d; want %d", a, b, got, want)
-		}
-	})
-}
-
-func TestCompareDecimalsOfTheGreatestExponents(t *testing.T) {
-	ordered := []string{"-9E+6111", "-1E-6176", "0", "1E-6176", "1E-10", "1", "9E+6111"}
-	for i := range ordered {
-		for j := range ordered {
-			a, errA := bson.ParseDecimal128(ordered[i])
-			b, errB := bson.ParseDecimal128(ordered[j])
-			if errA != nil || errB != nil {
-				t.Fatal(errA, errB)
-			}
-			if got := compareDecimals(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
-				t.Errorf("compareDecimals(%s, %s) = %d", a, b, got)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/nearest"
 )
 
@@ -388,7 +389,7 @@ func compareOrdered(a, b bson.RawValue) int {
 	case bson.TypeDateTime:
 		return cmp.Compare(a.DateTime(), b.DateTime())
 	case bson.TypeDecimal128:
-		return compareDecimals(a.Decimal128(), b.Decimal128())
+		return filter.Order(a, b)
 	}
 	return math.MinInt
 }

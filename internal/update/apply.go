@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/filter"
 )
 
 // Apply returns what a stored document becomes, which the rules are then to be
@@ -125,7 +126,7 @@ func applyMax(a *action, current *node) (*node, error) { return a.lesser(current
 // lesser returns the operand where it comes before the stored value in the order
 // of a direction, else what is stored.
 func (a *action) lesser(current *node, direction int) *node {
-	if current == nil || compare(a.values[0], current.value()) == direction {
+	if current == nil || filter.Order(a.values[0], current.value()) == direction {
 		return newNode(a.values[0])
 	}
 	return current
@@ -187,7 +188,7 @@ func applyAddToSet(a *action, current *node) (*node, error) {
 		return nil, err
 	}
 	for _, value := range a.values {
-		has := func(m member) bool { return compare(m.value.value(), value) == 0 }
+		has := func(m member) bool { return filter.Order(m.value.value(), value) == 0 }
 		if !slices.ContainsFunc(n.members, has) {
 			n.members = append(n.members, member{value: newNode(value)})
 		}
@@ -209,7 +210,7 @@ func (a *action) pulls(item bson.RawValue) bool {
 	if a.condition != nil {
 		return a.condition.holds(item)
 	}
-	return compare(item, a.values[0]) == 0
+	return filter.Order(item, a.values[0]) == 0
 }
 
 func applyPop(a *action, current *node) (*node, error) {

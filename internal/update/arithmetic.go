@@ -16,7 +16,13 @@ var (
 	errOverflow = errors.New("would not fit an int (-9223372036854775808 to 9223372036854775807)")
 )
 
-func isNumber(v bson.RawValue) bool { return rank(v.Type) == rank(bson.TypeInt64) }
+func isNumber(v bson.RawValue) bool {
+	switch v.Type {
+	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
+		return true
+	}
+	return false
+}
 
 // add and multiply are MongoDB's $inc and $mul: decimals stay decimals, doubles
 // doubles, and ints ints, which must fit. The second operand is one that Compile

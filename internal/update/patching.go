@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/filter"
 )
 
 // Apply returns what a stored document becomes, which the rules are then to be
@@ -193,7 +194,7 @@ func (p *patching) test(o *patchOperation) error {
 // numbers by value, objects whatever the order of their members.
 func equal(a, b bson.RawValue) bool {
 	if a.Type != b.Type || a.Type != bson.TypeEmbeddedDocument && a.Type != bson.TypeArray {
-		return compare(a, b) == 0
+		return filter.Order(a, b) == 0
 	}
 	x, y := newNode(a).entries(), newNode(b).entries()
 	if len(x) != len(y) {
