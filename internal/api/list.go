@@ -5,11 +5,13 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/sheafdb/sheaf/internal/engine"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/sheafdb/sheaf/internal/query"
 )
 
-// listDocuments answers a page.
+// listDocuments answers a page. It is written to memory first, because its
+// Link header is known only at its end; the engine bounds its size.
 func listDocuments(x *exchange) error {
 	plan, err := x.plan()
 	if err != nil {
@@ -19,35 +21,34 @@ func listDocuments(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var page *engine.Page
+	buffer := buffers.Get().(*[]byte)
+	defer putBuffer(buffer)
+	dst, next := append((*buffer)[:0], `{"data":[`...), ""
+	empty := len(dst)
 	err = x.timed("engine", func() error {
-		page, err = x.service.engine.List(x.request.Context(), plan)
+		next, err = x.service.engine.List(x.request.Context(), plan, func(doc bson.Raw) {
+			if len(dst) > empty {
+				dst = append(dst, ',')
+			}
+			dst = form.append(dst, doc)
+		})
 		return err
 	})
+	*buffer = dst
 	if err != nil {
 		return err
 	}
 	header := x.Header()
 	header["Cache-Control"] = noCache
-	if page.Next != "" {
-		header["Link"] = []string{"<" + nextPage(x.request.URL, page.Next) + `>; rel="next"`}
-	}
-	return x.send(http.StatusOK, form, func(dst []byte) []byte { return appendPage(dst, page, form) })
-}
-
-func appendPage(dst []byte, page *engine.Page, form form) []byte {
-	dst = append(dst, `{"data":[`...)
-	for i, doc := range page.Documents {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = form.append(dst, doc)
-	}
 	dst = append(dst, `],"page":{`...)
-	if page.Next != "" {
-		dst = strconv.AppendQuote(append(dst, `"next":`...), page.Next)
+	if next != "" {
+		header["Link"] = []string{"<" + nextPage(x.request.URL, next) + `>; rel="next"`}
+		dst = append(strconv.AppendQuote(append(dst, `"next":`...), next), '}')
+	} else {
+		dst = append(dst, '}')
 	}
-	return append(dst, "}}"...)
+	*buffer = append(dst, '}')
+	return x.sendEncoded(http.StatusOK, form, *buffer)
 }
 
 // plan reads the parameters of a list.

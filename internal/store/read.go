@@ -57,30 +57,6 @@ func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
 	return &Rows{store: s, ctx: ctx, cursor: cursor}, nil
 }
 
-// Batch are the documents that came at once.
-type Batch struct {
-	Documents []bson.Raw
-	// More is set where the query found further ones.
-	More bool
-}
-
-// FindBatch runs a query for the documents that MongoDB sends at once: up to
-// Limit, and about 16 MiB. They are parts of the one answer, of which none is
-// copied.
-func (s *Store) FindBatch(ctx context.Context, q Query) (Batch, error) {
-	rows, err := s.Find(ctx, q)
-	if err != nil {
-		return Batch{}, err
-	}
-	defer rows.Close()
-	batch := Batch{Documents: make([]bson.Raw, 0, rows.cursor.RemainingBatchLength())}
-	for rows.cursor.RemainingBatchLength() > 0 && rows.Next() {
-		batch.Documents = append(batch.Documents, rows.Document())
-	}
-	batch.More = rows.cursor.ID() != 0
-	return batch, rows.Err()
-}
-
 var emptyDocument = bson.Raw{5, 0, 0, 0, 0}
 
 func (q Query) options() *options.FindOptionsBuilder {

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/sheafdb/sheaf/internal/fault"
-	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/nearest"
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // Limits bound what one read may ask for.
@@ -20,41 +22,11 @@ type Limits struct {
 
 // Request is a list as it was asked for, with no schema applied yet.
 type Request struct {
-	// Filter is what the documents fulfil, nil for all of them.
-	Filter *filter.Tree
-	// Select are the paths to give, or with a "-" those to leave out; none for
-	// whole documents.
-	Select []string
-	// Sort are the paths to order by, with a "-" those that fall; none for the
-	// order of ids.
-	Sort []string
-	// Limit is how many documents a page holds at most; 0 in an include for all.
+	// Limit is how many documents a page holds at most.
 	Limit int
-	// After and Before are cursors of the page before and of the page after;
-	// one of them at most is not empty.
-	After, Before string
-	Count         Count
-	// Explain asks how the database finds the documents, in their place.
-	Explain  bool
-	Includes []Inclusion
+	// After is the cursor of the page before, empty for the first page.
+	After string
 }
-
-// Inclusion asks for the documents of a relation.
-type Inclusion struct {
-	// Relation is the name, and Pointer where it stands in what was asked.
-	Relation, Pointer string
-	Request
-}
-
-// Count says what a page tells of how many documents fulfil the filter.
-type Count uint8
-
-// The counts: nothing, the exact number, or a number that costs less.
-const (
-	NoCount Count = iota
-	Exact
-	Estimate
-)
 
 var parameters = []string{"limit", "after"}
 
@@ -96,4 +68,45 @@ func sortedNames(values url.Values) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Plan is a read made ready for the database: the conditions, the order and the
+// number of documents. It is bound to one collection of one Model.
+type Plan struct {
+	Collection *schema.Collection
+	Filter     bson.Raw
+	Sort       bson.Raw
+	Limit      int
+}
+
+// byID is the order of every list: ascending ids.
+var byID = marshal(bson.D{{Key: "_id", Value: 1}})
+
+// Plan binds the request to a collection. A cursor that was not made for the
+// same list is an InvalidParameter fault.
+func (r Request) Plan(collection *schema.Collection) (*Plan, error) {
+	plan := &Plan{Collection: collection, Sort: byID, Limit: r.Limit, Filter: marshal(bson.D{})}
+	if r.After == "" {
+		return plan, nil
+	}
+	id, err := parseCursor(r.After, collection)
+	if err != nil {
+		return nil, err
+	}
+	plan.Filter = marshal(bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: id}}}})
+	return plan, nil
+}
+
+// Next returns the cursor of the page that begins after last.
+func (p *Plan) Next(last bson.Raw) string {
+	return cursor(p.Collection, last.Lookup("_id"))
+}
+
+// marshal encodes documents that hold nothing but values the driver knows.
+func marshal(document bson.D) bson.Raw {
+	raw, err := bson.Marshal(document)
+	if err != nil {
+		panic("query: a document of plain values does not encode: " + err.Error())
+	}
+	return raw
 }
