@@ -40,6 +40,23 @@ var (
 	prefer      = headerParameter("Prefer", "return=minimal leaves the document out of the answer.")
 )
 
+// listParameters are those of a list.
+var listParameters = []openapi.Parameter{
+	queryParameter("filter", "string", "Conditions in MongoDB's syntax, as JSON: {\"age\": {\"$gte\": 18}}."),
+	queryParameter("select", "string", "Fields that come back, separated by commas; each with - before it for all but those."),
+	queryParameter("sort", "string", "Fields to order by, separated by commas; with - before it from the greatest on."),
+	{Name: "limit", In: "query", Description: "The most documents in the page.", Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}},
+	queryParameter("after", "string", "The cursor that page.next of the page before gave."),
+	queryParameter("before", "string", "The cursor that page.prev of the page after gave."),
+	{Name: "count", In: "query", Description: "Adds page.total: exact counts what the filter admits, estimate takes MongoDB's count of the collection.",
+		Schema: schema.JSON{{Name: "type", Value: "string"}, {Name: "enum", Value: []string{"exact", "estimate"}}}},
+	queryParameter("explain", "boolean", "Answers how the list is found, in place of the list."),
+}
+
+func queryParameter(name, kind, description string) openapi.Parameter {
+	return openapi.Parameter{Name: name, In: "query", Description: description, Schema: schema.JSON{{Name: "type", Value: kind}}}
+}
+
 // routes is the table of all routes.
 var routes []route
 
@@ -55,18 +72,23 @@ func documentRoutes() []route {
 		fault.WriteConflict, fault.VersionConflict, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed,
 		fault.DatabaseUnavailable, fault.Timeout,
 	}
+	lists := []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout}
 	one := openapi.Content{Media: jsonForms, Body: openapi.DocumentBody}
 	return []route{
 		{openapi.Route{
 			Method: http.MethodGet, Path: collection, ID: "list", Access: openapi.Reads, Summary: "List documents",
-			Description: "A page in the order of ids. page.next, and the Link header, lead to the next page; the last has neither. A page of large documents can end before its limit.",
-			Parameters: []openapi.Parameter{
-				{Name: "limit", In: "query", Description: "The most documents in the page.", Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}},
-				{Name: "after", In: "query", Description: "The cursor that page.next of the page before gave.", Schema: schema.JSON{{Name: "type", Value: "string"}}},
-			},
-			Responses: []openapi.Response{{Status: 200, Description: "A page.", Headers: []string{"Link", "Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.PageBody}}},
-			Problems:  []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout},
+			Description: "A page of what the filter admits, in the order of sort and then of ids. page.next and page.prev, and the Link header, lead to the pages around; where there is none they are left out. A page of large documents can end before its limit. Parameters that are not listed are conditions: status=active, age[gte]=18.",
+			Parameters:  listParameters,
+			Responses:   []openapi.Response{{Status: 200, Description: "A page; with explain=true how it is found.", Headers: []string{"Link", "Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.PageBody}}},
+			Problems:    lists,
 		}, listDocuments},
+		{openapi.Route{
+			Method: http.MethodPost, Path: collection + "/_query", ID: "query", Access: openapi.Reads, Summary: "List documents by a body",
+			Description: "What a GET of the collection answers, with its parameters as members of a JSON object: for filters that are long.",
+			Request:     &openapi.Request{Content: openapi.Content{Media: []string{mediaJSON}, Body: openapi.QueryBody}},
+			Responses:   []openapi.Response{{Status: 200, Description: "A page; with explain true how it is found.", Headers: []string{"Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.PageBody}}},
+			Problems:    append([]fault.Code{fault.MalformedJSON, fault.PayloadTooLarge, fault.UnsupportedMediaType}, lists...),
+		}, queryDocuments},
 		{openapi.Route{
 			Method: http.MethodPost, Path: collection, ID: "create", Access: openapi.Writes, Summary: "Create a document, or all of an array",
 			Description: "An array of 1 to 1,000 documents is created whole or not at all. Every fault of the input is told at once.",

@@ -33,6 +33,8 @@ type Options struct {
 	Sessions engine.SessionLimits
 	// Instance names this instance to load balancers; a random name for none.
 	Instance string
+	// Explain lets callers ask how a list is found.
+	Explain bool
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer

@@ -10,7 +10,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -49,35 +48,6 @@ func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue
 		return nil, err
 	}
 	return doc, nil
-}
-
-// maxPageBytes bounds a page: it ends early after the document that reaches
-// this many bytes of BSON, and its cursor goes on from there.
-const maxPageBytes = 16 << 20
-
-// List hands the documents of a page to visit, which must not keep them, and
-// returns the cursor of the next page, empty after the last.
-func (e *Engine) List(ctx context.Context, plan *query.Plan, visit func(bson.Raw)) (next string, err error) {
-	rows, err := e.store.Find(ctx, store.Query{
-		Collection: plan.Collection.Name, Filter: plan.Filter, Sort: plan.Sort, Limit: int64(plan.Limit) + 1,
-	})
-	if err != nil {
-		return "", err
-	}
-	defer rows.Close()
-	count, size, cursor := 0, 0, ""
-	for rows.Next() {
-		if cursor != "" {
-			return cursor, nil
-		}
-		doc := rows.Document()
-		visit(doc)
-		count, size = count+1, size+len(doc)
-		if count == plan.Limit || size >= maxPageBytes {
-			cursor = plan.Next(doc)
-		}
-	}
-	return "", rows.Err()
 }
 
 // Version returns the version of a stored document, 0 for one that others

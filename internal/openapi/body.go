@@ -11,14 +11,14 @@ import (
 // maxArray is the most documents that an array creates.
 const maxArray = 1000
 
-var variantNames = []string{schema.Create: "Create", schema.Replace: "Replace", schema.Patch: "Patch", schema.Stored: "Stored"}
+var variantNames = []string{schema.Create: "Create", schema.Replace: "Replace", schema.Patch: "Patch", schema.Stored: "Stored", schema.Selected: "Selected"}
 
 // schemas are the components that describe documents and problems.
 func (w *writer) schemas() schema.JSON {
 	schemas := schema.JSON{m("Problem", problemSchema())}
 	for _, c := range w.model.Collections {
 		schemas = append(schemas, m(componentName(c, schema.Create), c.CreateSchema("", relationRef(c))))
-		for _, v := range []schema.Variant{schema.Replace, schema.Patch, schema.Stored} {
+		for _, v := range []schema.Variant{schema.Replace, schema.Patch, schema.Stored, schema.Selected} {
 			schemas = append(schemas, m(componentName(c, v), c.JSONSchema(v)))
 		}
 		for i := range c.Relations {
@@ -83,7 +83,8 @@ var serviceBodies = map[Body]schema.JSON{
 			m("paths", schema.JSON{m("type", "object")}),
 		}),
 	},
-	HTMLBody: {m("type", "string")},
+	HTMLBody:  {m("type", "string")},
+	QueryBody: querySchema(),
 }
 
 // extendedBody describes a body of canonical Extended JSON.
@@ -103,15 +104,55 @@ func dataSchema(document schema.JSON) schema.JSON {
 	}
 }
 
-// pageSchema describes {"data": [documents], "page": {"next": "…"}}.
+// pageSchema describes {"data": [documents], "page": {"next": "…"}}. A document
+// may have some of its fields alone, so that only those that it has are held.
 func pageSchema(document schema.JSON) schema.JSON {
-	next := schema.JSON{m("type", "string"), m("description", "The cursor of the next page, for the parameter after. The last page has none.")}
-	page := schema.JSON{m("type", "object"), m("properties", schema.JSON{m("next", next)}), m("additionalProperties", false)}
-	return schema.JSON{
+	text := func(description string) schema.JSON {
+		return schema.JSON{m("type", "string"), m("description", description)}
+	}
+	page := schema.JSON{m("type", "object"), m("properties", schema.JSON{
+		m("next", text("The cursor of the next page, for the parameter after. The last page has none.")),
+		m("prev", text("The cursor of the page before, for the parameter before. The first page has none.")),
+		m("total", schema.JSON{m("type", "integer"), m("minimum", 0), m("description", "How many documents there are, where count asked for that.")}),
+	}), m("additionalProperties", false)}
+	list := schema.JSON{
 		m("type", "object"), m("required", []string{"data", "page"}),
 		m("properties", schema.JSON{m("data", arrayOf(document)), m("page", page)}),
 		m("additionalProperties", false),
 	}
+	return schema.JSON{m("oneOf", []any{list, explanationSchema()})}
+}
+
+// explanationSchema describes how a list is found.
+func explanationSchema() schema.JSON {
+	count := func(description string) schema.JSON {
+		return schema.JSON{m("type", "integer"), m("minimum", 0), m("description", description)}
+	}
+	return schema.JSON{
+		m("type", "object"), m("required", []string{"command", "stages", "index", "keysExamined", "documentsExamined", "returned", "milliseconds"}),
+		m("properties", schema.JSON{
+			m("command", schema.JSON{m("type", "object"), m("description", "What MongoDB gets.")}),
+			m("stages", schema.JSON{m("type", "array"), m("items", schema.JSON{m("type", "string")}), m("description", "The stages of MongoDB's plan, the last one first.")}),
+			m("index", schema.JSON{m("type", []string{"string", "null"}), m("description", "The index that is used.")}),
+			m("keysExamined", count("Entries of indexes that were looked at.")),
+			m("documentsExamined", count("Documents that were looked at.")),
+			m("returned", count("Documents that were found: one more than the page holds shows that there is another.")),
+			m("milliseconds", count("Time in MongoDB.")),
+		}),
+		m("additionalProperties", false),
+	}
+}
+
+// querySchema describes the body of a list.
+func querySchema() schema.JSON {
+	text := schema.JSON{m("type", "string")}
+	texts := schema.JSON{m("oneOf", []any{text, schema.JSON{m("type", "array"), m("items", text), m("minItems", 1)}})}
+	return schema.JSON{m("type", "object"), m("properties", schema.JSON{
+		m("filter", schema.JSON{m("type", "object"), m("description", "Conditions in MongoDB's syntax.")}),
+		m("select", texts), m("sort", texts), m("limit", schema.JSON{m("type", "integer"), m("minimum", 1)}),
+		m("after", text), m("before", text), m("count", schema.JSON{m("enum", []string{"exact", "estimate"})}),
+		m("explain", schema.JSON{m("type", "boolean")}),
+	}), m("additionalProperties", false)}
 }
 
 func arrayOf(items schema.JSON) schema.JSON {

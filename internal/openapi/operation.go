@@ -156,7 +156,7 @@ func (s scope) body(media string, body Body) (schema.JSON, error) {
 	case DocumentsBody:
 		return schema.JSON{m("oneOf", []any{s.ref(schema.Stored), dataSchema(s.ref(schema.Stored))})}, nil
 	case PageBody:
-		return pageSchema(s.ref(schema.Stored)), nil
+		return pageSchema(s.ref(schema.Selected)), nil
 	}
 	return nil, fmt.Errorf("body %d is none of those that documents have", body)
 }

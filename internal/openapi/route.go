@@ -88,6 +88,7 @@ const (
 	PatchBody          // a merge patch (RFC 7396)
 	DocumentBody       // a stored document
 	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
+	QueryBody          // {"filter": {…}, "limit": 20, …}
 	PageBody           // {"data": [documents], "page": {"next": "…"}}
 	SessionBody        // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
 	StatusBody         // {"status": "ok"}

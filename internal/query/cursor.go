@@ -6,58 +6,76 @@ import (
 	"hash/fnv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"github.com/sheafdb/sheaf/internal/fault"
-	"github.com/sheafdb/sheaf/internal/schema"
 )
 
-// A cursor is base64url of: an 8 byte checksum over the rest and the name of
-// the collection, one byte with the BSON type of the last id, the id's bytes.
-// It holds no state of the service, so any instance takes it. The checksum
-// tells a cursor of another list or a mangled one apart from a good one; it is
-// no signature, and a forged cursor reaches nothing that the list does not.
+// A cursor is base64url of: an 8 byte checksum over the list and the rest, and a
+// BSON array of the values that give a document its place in the order. It holds
+// no state of the service, so any instance takes it, and nothing that the list
+// did not give already. The checksum tells a cursor of another list or a mangled
+// one apart from a good one; it is no signature, and a forged cursor reaches
+// nothing that the list does not.
 const checksumSize = 8
 
-// maxCursor bounds the text of a cursor: MongoDB's ids are at most 1,024 bytes
-// in an index key of old, and a longer cursor is not ours.
-const maxCursor = 4096
+// maxCursor bounds the text of a cursor. Where the values of a document would
+// make a longer one, it could not come back in a URL either.
+const maxCursor = 16 << 10
 
-func cursor(collection *schema.Collection, id bson.RawValue) string {
-	body := append([]byte{byte(id.Type)}, id.Value...)
-	sum := checksum(collection, body)
-	return base64.RawURLEncoding.EncodeToString(append(sum, body...))
+func (p *Plan) cursor(doc bson.Raw) string {
+	index, body := bsoncore.AppendArrayStart(make([]byte, checksumSize, 64))
+	for _, key := range p.order {
+		value := key.valueOf(doc)
+		body = append(bsoncore.AppendHeader(body, bsoncore.Type(value.Type), "0"), value.Value...)
+	}
+	body, _ = bsoncore.AppendArrayEnd(body, index)
+	binary.BigEndian.PutUint64(body, p.checksum(body[checksumSize:]))
+	return base64.RawURLEncoding.EncodeToString(body)
 }
 
-func parseCursor(text string, collection *schema.Collection) (bson.RawValue, error) {
+// checksum binds a cursor to the collection, the filter and the order.
+func (p *Plan) checksum(body []byte) uint64 {
+	hash := fnv.New64a()
+	hash.Write([]byte(p.Collection.Name))
+	hash.Write([]byte{0})
+	if p.Where != nil {
+		hash.Write(p.Where.AppendDigest(nil))
+	}
+	hash.Write(marshal(p.order.sort(false)))
+	hash.Write(body)
+	return hash.Sum64()
+}
+
+func (p *Plan) parseCursor(text, at string, faults *fault.List) []bson.RawValue {
+	position, ok := p.decode(text)
+	if !ok {
+		faults.Add(at, "cursor", "is not a cursor of this list; take the one that page.next or page.prev of the same list gave, with the same filter and sort")
+		return nil
+	}
+	return position
+}
+
+func (p *Plan) decode(text string) ([]bson.RawValue, bool) {
 	if len(text) > maxCursor {
-		return bson.RawValue{}, badCursor()
+		return nil, false
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(data) <= checksumSize {
-		return bson.RawValue{}, badCursor()
+		return nil, false
 	}
 	body := data[checksumSize:]
-	if string(checksum(collection, body)) != string(data[:checksumSize]) {
-		return bson.RawValue{}, badCursor()
+	if p.checksum(body) != binary.BigEndian.Uint64(data) || bson.Raw(body).Validate() != nil {
+		return nil, false
 	}
-	id := bson.RawValue{Type: bson.Type(body[0]), Value: body[1:]}
-	if id.Validate() != nil {
-		return bson.RawValue{}, badCursor()
+	position, err := bson.RawArray(body).Values()
+	if err != nil || len(position) != len(p.order) {
+		return nil, false
 	}
-	return id, nil
-}
-
-func checksum(collection *schema.Collection, body []byte) []byte {
-	hash := fnv.New64a()
-	hash.Write([]byte(collection.Name))
-	hash.Write([]byte{0})
-	hash.Write(body)
-	return binary.BigEndian.AppendUint64(nil, hash.Sum64())
-}
-
-func badCursor() error {
-	return fault.New(fault.InvalidParameter, "the parameters of the list are not valid").WithItems(fault.Item{
-		Pointer: "after", Code: "cursor",
-		Detail: "is not a cursor of this list; take the one that page.next of the same list gave",
-	})
+	for i, key := range p.order {
+		if !key.admits(position[i]) {
+			return nil, false
+		}
+	}
+	return position, true
 }

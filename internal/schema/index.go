@@ -106,8 +106,8 @@ func (c *compiler) declaredIndexes(d *declaration, at *node) {
 				c.problems.add(n, "a second text index, and MongoDB holds one a collection")
 			}
 		}
-		if slices.ContainsFunc(d.c.Indexes, func(other Index) bool { return other.Name == index.Name }) {
-			c.problems.add(n, "there is an index with these keys already (%s)", index.Name)
+		if i := slices.IndexFunc(d.c.Indexes, func(other Index) bool { return other.sameAs(index) }); i >= 0 {
+			c.problems.add(n, "there is an index with these keys already (%s)", d.c.Indexes[i].Name)
 			continue
 		}
 		d.c.Indexes = append(d.c.Indexes, index)
@@ -150,6 +150,7 @@ func (c *compiler) index(d *declaration, n *node) (Index, bool) {
 		return index, false
 	}
 	c.indexOptions(n, &index)
+	endWithID(&index)
 	index.Name = indexName(index, parts.where != nil)
 	return index, len(c.problems) == before
 }
@@ -164,6 +165,30 @@ func (c *compiler) indexOptions(n *node, index *Index) {
 	if len(index.Keys) == 1 && index.Keys[0].Key == "_id" {
 		c.problems.add(n.get("keys"), "id has its own unique index already")
 	}
+}
+
+// endWithID adds the id to the keys, in the direction of the last: lists end
+// their order with it, and an index that has it serves them without a sort. Not
+// of a unique index, whose keys say what is unique, nor of one that is no order.
+func endWithID(index *Index) {
+	last := index.Keys[len(index.Keys)-1]
+	if index.Unique || index.ExpireAfter != nil || len(index.Keys) == maxIndexKeys {
+		return
+	}
+	for _, e := range index.Keys {
+		if e.Key == "_id" || e.Value == textKey || e.Value == sphereKey {
+			return
+		}
+	}
+	index.Keys = append(index.Keys, bson.E{Key: "_id", Value: last.Value})
+	index.Fields = append(index.Fields, "id")
+}
+
+// sameAs reports whether two indexes were declared with the same keys and the
+// same filter, and so would serve the same.
+func (index Index) sameAs(other Index) bool {
+	trim := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, "__id_1"), "__id_-1") }
+	return trim(index.Name) == trim(other.Name)
 }
 
 // indexKeys reads the keys of an index and returns what they lead to.

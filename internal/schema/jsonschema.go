@@ -23,14 +23,16 @@ const (
 	Patch
 	// Stored is a document in an answer.
 	Stored
+	// Selected is one of which there may be some fields alone.
+	Selected
 )
 
 // JSONSchema returns the JSON Schema (2020-12) of a variant, self-contained and
 // without the $schema member. The variants of bodies describe what is sent,
 // before trim, lowercase and uppercase: rules that hold only afterwards are in
-// Stored alone.
+// those of answers alone.
 func (c *Collection) JSONSchema(v Variant) JSON {
-	return schemaWriter{variant: v, stored: v == Stored, id: c.ID, refer: anyDocument}.document(c)
+	return schemaWriter{variant: v, stored: v == Stored || v == Selected, id: c.ID, refer: anyDocument}.document(c)
 }
 
 func (w schemaWriter) document(c *Collection) JSON {
@@ -167,7 +169,7 @@ func (w schemaWriter) array(r *rules) JSON {
 	if r.maxItems >= 0 {
 		schema.set("maxItems", r.maxItems)
 	}
-	if r.uniqueItems && (w.stored || r.items.shape.Transform == 0) {
+	if r.uniqueItems && w.variant != Selected && (w.stored || r.items.shape.Transform == 0) {
 		schema.set("uniqueItems", true)
 	}
 	return schema
@@ -275,6 +277,8 @@ func (w schemaWriter) member(r *rules, system bsonjson.System, merge bool) JSON 
 
 func (w schemaWriter) requires(r *rules, system bsonjson.System, merge bool) bool {
 	switch {
+	case w.variant == Selected:
+		return system == bsonjson.ID
 	case system == bsonjson.NotSystem:
 		return !merge && r.required && (w.stored || r.initial == nil)
 	case w.stored:

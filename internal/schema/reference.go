@@ -134,7 +134,10 @@ func (c *compiler) referenceIndexes(d *declaration) {
 
 func (c *compiler) indexFor(d *declaration, path string) {
 	if !slices.ContainsFunc(d.c.Indexes, func(index Index) bool { return index.serves(path) }) {
-		d.c.Indexes = append(d.c.Indexes, Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}})
+		index := Index{Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}}
+		endWithID(&index)
+		index.Name = indexName(index, false)
+		d.c.Indexes = append(d.c.Indexes, index)
 	}
 }
 

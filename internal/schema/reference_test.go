@@ -85,12 +85,12 @@ func TestEveryReferenceHasAnIndex(t *testing.T) {
 	for _, index := range books.Indexes {
 		names = append(names, index.Name)
 	}
-	for _, want := range []string{"editor_1", "printer_1", "seats_1", "a/b.loans.by_1", "sequel_1"} {
+	for _, want := range []string{"editor_1__id_1", "printer_1__id_1", "seats_1__id_1", "a/b.loans.by_1__id_1", "sequel_1"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no index %s", want)
 		}
 	}
-	if len(names) != 8 || slices.Contains(names, "author_1") || slices.Contains(names, "readers_1") {
+	if len(names) != 8 || slices.Contains(names, "author_1__id_1") || slices.Contains(names, "readers_1__id_1") {
 		t.Errorf("indexes %q", names)
 	}
 }

@@ -80,6 +80,59 @@ func (q Query) options() *options.FindOptionsBuilder {
 	return o
 }
 
+// FindBatch runs a query and returns its first batch, which MongoDB ends at the
+// limit or, before, at 16 MiB; more says that there are documents beyond it. The
+// documents are parts of one answer: who keeps one keeps them all.
+func (s *Store) FindBatch(ctx context.Context, q Query) (docs []bson.Raw, more bool, err error) {
+	rows, err := s.Find(ctx, q)
+	if err != nil {
+		return nil, false, err
+	}
+	if rows.Next() {
+		docs = make([]bson.Raw, 0, rows.cursor.RemainingBatchLength()+1)
+		for docs = append(docs, rows.Document()); rows.cursor.RemainingBatchLength() > 0 && rows.Next(); {
+			docs = append(docs, rows.Document())
+		}
+	}
+	if more = rows.cursor.ID() != 0; more {
+		rows.Close()
+	}
+	return docs, more, rows.Err()
+}
+
+// Count returns how many documents a filter admits.
+func (s *Store) Count(ctx context.Context, collection string, filter bson.Raw) (int64, error) {
+	n, err := s.collection(collection).CountDocuments(s.named(ctx, collection), filter)
+	return n, s.failed(ctx, err)
+}
+
+// EstimatedCount returns how many documents a collection holds by MongoDB's own
+// books, which can be off for a while after a crash. It cannot be asked for in a
+// transaction.
+func (s *Store) EstimatedCount(ctx context.Context, collection string) (int64, error) {
+	n, err := s.collection(collection).EstimatedDocumentCount(outside(s.named(ctx, collection)))
+	return n, s.failed(ctx, err)
+}
+
+// Explain returns how MongoDB finds what a query asks for, as it says itself.
+func (s *Store) Explain(ctx context.Context, q Query) (command bson.D, reply bson.Raw, err error) {
+	filter := q.Filter
+	if filter == nil {
+		filter = emptyDocument
+	}
+	command = bson.D{{Key: "find", Value: q.Collection}, {Key: "filter", Value: filter}}
+	if q.Sort != nil {
+		command = append(command, bson.E{Key: "sort", Value: q.Sort})
+	}
+	if q.Projection != nil {
+		command = append(command, bson.E{Key: "projection", Value: q.Projection})
+	}
+	command = append(command, bson.E{Key: "limit", Value: q.Limit})
+	reply, err = s.database.RunCommand(outside(s.named(ctx, q.Collection)),
+		bson.D{{Key: "explain", Value: command}, {Key: "verbosity", Value: "executionStats"}}).Raw()
+	return command, reply, s.failed(ctx, err)
+}
+
 // maxFirstBatch bounds the documents that a limit alone makes come at once.
 const maxFirstBatch = 10_000
 

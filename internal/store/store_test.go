@@ -260,10 +260,10 @@ func TestProvision(t *testing.T) {
 	}
 	changed := model(t, map[string]string{"c": plain + "  - {keys: [a, b]}\n", "d": plain})
 	changed2 := provision(t, s, changed)
-	if strings.Join(changed2.Indexes, " ") != "c.a_1_b_1" || len(changed2.Collections) > 0 {
+	if strings.Join(changed2.Indexes, " ") != "c.a_1_b_1__id_1" || len(changed2.Collections) > 0 {
 		t.Errorf("with one index more: %+v", changed2)
 	}
-	_, err := s.Provision(t.Context(), model(t, map[string]string{"c": strings.Replace(plain, "{keys: [b]}", "{keys: [b], expire_after: 1h}", 1)}))
+	_, err := s.Provision(t.Context(), model(t, map[string]string{"c": strings.Replace(plain, "a: {type: int, unique: true}", "a: {type: int, required: true, unique: true}", 1)}))
 	if err == nil || !strings.Contains(err.Error(), "differs from the existing index") {
 		t.Errorf("an index that differs: %v", err)
 	}

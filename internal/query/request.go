@@ -1,0 +1,226 @@
+// Package query turns the parameters of a read into a Plan: Parse looks at the
+// text alone, Plan adds the schema, and neither touches the database.
+package query
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/filter"
+)
+
+// Limits bound what one read may ask for.
+type Limits struct {
+	// DefaultLimit and MaxLimit count documents a page.
+	DefaultLimit, MaxLimit int
+}
+
+// Request is a list as it was asked for, with no schema applied yet. The
+// parameters of a GET and the members of a body fill the same Request.
+type Request struct {
+	// Filter is nil where there is none.
+	Filter *filter.Tree
+	Select Select
+	// Sort is empty for the order of ids.
+	Sort []SortKey
+	// Limit is how many documents a page holds at most.
+	Limit int
+	// After and Before are cursors: of the page before and of the page after,
+	// empty for the first page. One of them is, always.
+	After, Before string
+	Count         Count
+	// Explain asks how the list is found, in place of the list.
+	Explain bool
+
+	// source says where the parts stood in what the client sent, faults what is
+	// wrong with them.
+	source source
+	faults fault.List
+}
+
+// source is a GET's parameters, or a body.
+type source struct {
+	// prefix comes before the name of a part in the pointer of a fault.
+	prefix string
+	// plain are the names of the parameters that are conditions.
+	plain []string
+}
+
+func (s source) pointer(part string) string { return s.prefix + part }
+
+// Select says which fields come back: those of Paths, or all but those.
+type Select struct {
+	Paths   []string
+	Exclude bool
+}
+
+// SortKey is one field of an order.
+type SortKey struct {
+	Path       string
+	Descending bool
+}
+
+// Count says whether a list tells how many documents there are.
+type Count uint8
+
+// The counts: none, all that the filter admits, or all of the collection as
+// MongoDB keeps count of them, which is quick and can be off after a crash.
+const (
+	NoCount Count = iota
+	Exact
+	Estimate
+)
+
+var countNames = []string{Exact: "exact", Estimate: "estimate"}
+
+// The parts of a list, which are the names of its parameters and of the members
+// of its body.
+const (
+	partFilter  = "filter"
+	partSelect  = "select"
+	partSort    = "sort"
+	partLimit   = "limit"
+	partAfter   = "after"
+	partBefore  = "before"
+	partCount   = "count"
+	partExplain = "explain"
+)
+
+var parts = []string{partFilter, partSelect, partSort, partLimit, partAfter, partBefore, partCount, partExplain}
+
+const badList = "the parameters of the list are not valid"
+
+// Parse reads the parameters of a list. A parameter that is no part of a list is
+// a condition, such as status=active or age[gte]=18. What is ill-formed is told
+// by Plan, with all else that is wrong.
+func Parse(values url.Values, limits Limits) Request {
+	r := Request{Limit: limits.DefaultLimit}
+	faults := &r.faults
+	conditions := url.Values{}
+	for name, given := range values {
+		if !slices.Contains(parts, name) {
+			conditions[name] = given
+			r.source.plain = append(r.source.plain, name)
+		}
+	}
+	for _, name := range parts {
+		given, ok := values[name]
+		switch {
+		case !ok:
+		case len(given) > 1:
+			faults.Add(name, "repeated", "is given %d times; give it once", len(given))
+		default:
+			r.part(name, given[0], limits, faults)
+		}
+	}
+	r.Filter = filter.Join(r.Filter, filter.ParseParams(conditions, faults))
+	r.pages(faults)
+	return r
+}
+
+// part reads one part out of text.
+func (r *Request) part(name, text string, limits Limits, faults *fault.List) {
+	at := r.source.pointer(name)
+	switch name {
+	case partFilter:
+		r.Filter = filter.Parse([]byte(text), at, faults)
+	case partSelect:
+		r.selectFields(strings.Split(text, ","), at, faults)
+	case partSort:
+		r.sortBy(strings.Split(text, ","), at, faults)
+	case partLimit:
+		limit, err := strconv.Atoi(text)
+		if err != nil {
+			limit = 0
+		}
+		r.limit(limit, at, limits, faults)
+	case partAfter:
+		r.After = r.cursor(text, at, faults)
+	case partBefore:
+		r.Before = r.cursor(text, at, faults)
+	case partCount:
+		r.count(text, at, faults)
+	case partExplain:
+		if r.Explain = text == "true"; !r.Explain && text != "false" {
+			faults.Add(at, "type", "must be true or false")
+		}
+	}
+}
+
+func (r *Request) limit(limit int, at string, limits Limits, faults *fault.List) {
+	if limit < 1 || limit > limits.MaxLimit {
+		faults.Add(at, "range", "must be a whole number from 1 to %d", limits.MaxLimit)
+	}
+	r.Limit = limit
+}
+
+func (r *Request) cursor(text, at string, faults *fault.List) string {
+	if text == "" {
+		faults.Add(at, "cursor", "is empty; leave it out for the first page")
+	}
+	return text
+}
+
+func (r *Request) count(text, at string, faults *fault.List) {
+	i := slices.Index(countNames, text)
+	if i <= 0 {
+		faults.Add(at, "enum", "must be one of exact, estimate")
+		return
+	}
+	r.Count = Count(i)
+}
+
+// maxFields bounds what select and sort list.
+const maxFields = 100
+
+// selectFields reads paths, each of which begins with "-" or none does.
+func (r *Request) selectFields(paths []string, at string, faults *fault.List) {
+	if len(paths) > maxFields {
+		faults.Add(at, "limit", "lists more than %d fields", maxFields)
+		return
+	}
+	excluded := 0
+	for _, text := range paths {
+		path, excludes := strings.CutPrefix(strings.TrimSpace(text), "-")
+		if path == "" {
+			faults.Add(at, "syntax", "must be fields separated by commas, such as name,email, or -content for all but that")
+			return
+		}
+		if excludes {
+			excluded++
+		}
+		r.Select.Paths = append(r.Select.Paths, path)
+	}
+	r.Select.Exclude = excluded > 0
+	if excluded > 0 && excluded < len(paths) {
+		faults.Add(at, "syntax", `names fields to keep and fields to leave out; do one of them`)
+	}
+}
+
+// maxSortKeys is MongoDB's limit for the keys of a sort, less the id.
+const maxSortKeys = 31
+
+func (r *Request) sortBy(keys []string, at string, faults *fault.List) {
+	if len(keys) > maxSortKeys {
+		faults.Add(at, "limit", "lists more than %d fields", maxSortKeys)
+		return
+	}
+	for _, text := range keys {
+		path, descending := strings.CutPrefix(strings.TrimSpace(text), "-")
+		if path == "" {
+			faults.Add(at, "syntax", "must be fields separated by commas, such as -createdAt,name")
+			return
+		}
+		r.Sort = append(r.Sort, SortKey{path, descending})
+	}
+}
+
+// pages notes cursors in both directions.
+func (r *Request) pages(faults *fault.List) {
+	if r.After != "" && r.Before != "" {
+		faults.Add(r.source.pointer(partBefore), "syntax", "does not stand beside after")
+	}
+}
