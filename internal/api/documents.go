@@ -190,15 +190,24 @@ func getDocument(x *exchange) error {
 // noCache lets a client keep an answer, and has it ask whether that still holds.
 var noCache = []string{"private, no-cache"}
 
+var replacements = map[string]engine.Verb{mediaJSON: engine.Replace, mediaExtended: engine.Replace}
+
 func replaceDocument(x *exchange) error {
-	return x.changeDocument(engine.Replace, mediaJSON, mediaExtended)
+	return x.changeDocument(replacements, jsonForms)
 }
 
-func patchDocument(x *exchange) error {
-	return x.changeDocument(engine.Merge, mediaMergePatch, mediaJSON)
-}
+// patchForms are the media types of changes, and patches tells what each does.
+var (
+	patchForms = []string{mediaMergePatch, mediaJSON, mediaJSONPatch, mediaUpdate}
+	patches    = map[string]engine.Verb{
+		mediaMergePatch: engine.Merge, mediaJSON: engine.Merge, mediaJSONPatch: engine.JSONPatch, mediaUpdate: engine.Update,
+	}
+)
 
-func (x *exchange) changeDocument(verb engine.Verb, takes ...string) error {
+func patchDocument(x *exchange) error { return x.changeDocument(patches, patchForms) }
+
+// changeDocument carries out what the media type of the body stands for.
+func (x *exchange) changeDocument(verbs map[string]engine.Verb, takes []string) error {
 	t, form, precondition, err := x.conditional()
 	if err != nil {
 		return err
@@ -209,7 +218,7 @@ func (x *exchange) changeDocument(verb engine.Verb, takes ...string) error {
 	}
 	defer release()
 	results, err := x.apply(engine.Write{
-		Verb: verb, Collection: t.collection, ID: t.id, Body: body, Extended: media == mediaExtended, Precondition: precondition,
+		Verb: verbs[media], Collection: t.collection, ID: t.id, Body: body, Extended: media == mediaExtended, Precondition: precondition, Minimal: form.minimal,
 	})
 	if err != nil {
 		return err

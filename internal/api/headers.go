@@ -15,6 +15,8 @@ const (
 	mediaJSON       = "application/json"
 	mediaExtended   = "application/ejson"
 	mediaMergePatch = "application/merge-patch+json"
+	mediaJSONPatch  = "application/json-patch+json"
+	mediaUpdate     = "application/vnd.sheaf.update+json"
 	mediaHTML       = "text/html; charset=utf-8"
 )
 

@@ -50,8 +50,8 @@ func TestMediaTypes(t *testing.T) {
 	s.do("POST", "/v1/increments", `{"name":"a"}`, "Content-Type: text/plain").problem(415, "unsupported-media-type").sends("Accept-Post", "application/json, application/ejson")
 	s.do("POST", "/v1/increments", `{"name":"a"}`, "Content-Type: application/json; charset=latin1").problem(415, "unsupported-media-type")
 	s.do("POST", "/v1/increments", `{"name":"a"}`, "Content-Encoding: gzip").problem(415, "unsupported-media-type")
-	s.do("PATCH", "/v1/increments/1", `[]`, "Content-Type: application/json-patch+json").problem(415, "unsupported-media-type").
-		sends("Accept-Patch", "application/merge-patch+json, application/json")
+	s.do("PATCH", "/v1/increments/1", `{}`, "Content-Type: application/ejson").problem(415, "unsupported-media-type").
+		sends("Accept-Patch", "application/merge-patch+json, application/json, application/json-patch+json, application/vnd.sheaf.update+json")
 	s.do("GET", "/v1/increments/1", "", "Accept: application/ejson").is(200).sends("Content-Type", "application/ejson").has(`"id":{"$numberLong":"1"}`)
 	s.do("GET", "/v1/increments/1", "", "Accept: application/ejson;q=0.1, application/*;q=0.5").is(200).sends("Content-Type", "application/json")
 	s.do("GET", "/v1/increments/1", "", "Accept: text/html").problem(406, "not-acceptable")

@@ -121,15 +121,15 @@ func documentRoutes() []route {
 			Problems: changes,
 		}, replaceDocument},
 		{openapi.Route{
-			Method: http.MethodPatch, Path: document, ID: "patch", Access: openapi.Writes, Summary: "Change a document by a merge patch",
-			Description: "RFC 7396: members replace, null removes, objects merge. What comes out is held against the whole schema. A version in the body is a precondition.",
+			Method: http.MethodPatch, Path: document, ID: "patch", Access: openapi.Writes, Summary: "Change a document",
+			Description: "By a merge patch (RFC 7396: members replace, null removes, objects merge; a version in the body is a precondition), by a JSON Patch (RFC 6902), or by update operators. What comes out is held against the schema.",
 			Parameters:  []openapi.Parameter{ifMatch, ifNoneMatch, prefer},
-			Request:     &openapi.Request{Content: openapi.Content{Media: []string{mediaMergePatch, mediaJSON}, Body: openapi.PatchBody}},
+			Request:     &openapi.Request{Content: openapi.Content{Media: patchForms, Body: openapi.PatchBody}},
 			Responses: []openapi.Response{
 				{Status: 200, Description: "The document as it is now.", Headers: append([]string{"Vary"}, writeHeader...), Content: one},
 				{Status: 204, Description: "Changed; Prefer asked for no document.", Headers: writeHeader},
 			},
-			Problems: changes,
+			Problems: append([]fault.Code{fault.PatchFailed}, changes...),
 		}, patchDocument},
 		{openapi.Route{
 			Method: http.MethodDelete, Path: document, ID: "delete", Access: openapi.Writes, Summary: "Delete a document",

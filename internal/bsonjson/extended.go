@@ -13,9 +13,9 @@ import (
 // MongoDB Extended JSON: version 2 as its specification has it, and the forms
 // of version 1 that older tools wrote.
 
-// isWrapperName reports whether an object that begins with this member stands
-// for one value.
-func isWrapperName(name string) bool {
+// IsWrapper reports whether an object that begins with this member stands for
+// one value in Extended JSON.
+func IsWrapper(name string) bool {
 	switch name {
 	case "$oid", "$uuid", "$numberDecimal", "$numberInt", "$numberLong", "$numberDouble", "$date", "$binary":
 		return true
@@ -49,7 +49,7 @@ func (d *decoder) isWrapper() bool {
 		return false
 	}
 	name, err := look.string()
-	return err == nil && isWrapperName(string(name))
+	return err == nil && IsWrapper(string(name))
 }
 
 // wrapper consumes an object that stands for one value and appends the value as

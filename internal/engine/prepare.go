@@ -11,6 +11,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/update"
 )
 
 // operation is a Write that was decoded and checked: nothing of it depends on
@@ -29,6 +30,12 @@ type operation struct {
 	awaitsID bool
 	// body is what was sent, without system fields.
 	body bson.Raw
+	// patch is the change of Update and JSONPatch, direct the former as one that
+	// MongoDB makes by itself, nil for none.
+	patch  patch
+	direct *update.Direct
+	// minimal is set where nobody wants the document.
+	minimal bool
 
 	// tree is what a Create brings with it, nil for nothing; links and joins are
 	// the relations by which it does.
@@ -44,7 +51,7 @@ func prepare(writes []Write, now time.Time) ([]*operation, error) {
 	operations := make([]*operation, len(writes))
 	var faults fault.List
 	for i, w := range writes {
-		op := &operation{verb: w.Verb, collection: w.Collection, id: w.ID, precondition: w.Precondition, pointer: w.Pointer, now: now}
+		op := &operation{verb: w.Verb, collection: w.Collection, id: w.ID, precondition: w.Precondition, pointer: w.Pointer, now: now, minimal: w.Minimal}
 		if err := op.prepare(w, &faults); err != nil {
 			return nil, located(err, op)
 		}
@@ -59,6 +66,8 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 		return nil
 	case Create:
 		return op.prepareNested(w, 0, faults)
+	case Update, JSONPatch:
+		return op.preparePatch(w, faults)
 	}
 	decoded, err := bsonjson.Decode(w.Body, op.collection.Fields, bsonjson.Options{
 		Defaults: op.verb == Replace, Patch: op.verb == Merge, Now: op.now, Extended: w.Extended, Pointer: op.pointer,
@@ -173,12 +182,18 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 		body = op.body
 	case Merge:
 		body = bsonjson.Merge(withoutSystem(current), op.body, op.collection.Fields, op.now)
+	case Update, JSONPatch:
+		patched, err := op.patch.Apply(current, op.now)
+		if err != nil {
+			return nil, err
+		}
+		body = withoutSystem(patched)
 	default:
 		return nil, nil
 	}
 	next := op.successor(current, body)
 	var faults fault.List
-	if op.verb == Merge {
+	if op.verb != Replace { // which was checked as it came
 		op.check(next, &faults)
 	}
 	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")
@@ -198,7 +213,7 @@ func (op *operation) successor(current, body bson.Raw) bson.Raw {
 // body alone where the write is already under way.
 func (op *operation) check(doc bson.Raw, faults *fault.List) {
 	pointer := op.pointer
-	if op.verb == Merge {
+	if op.verb.changes() {
 		pointer = "" // located adds it
 	}
 	op.collection.Check(doc, pointer, faults)

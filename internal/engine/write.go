@@ -24,9 +24,16 @@ const (
 	Replace
 	// Merge applies a merge patch (RFC 7396).
 	Merge
+	// Update applies update operators.
+	Update
+	// JSONPatch applies a JSON Patch (RFC 6902).
+	JSONPatch
 	// Delete deletes.
 	Delete
 )
+
+// changes reports whether what a verb stores depends on what is stored.
+func (v Verb) changes() bool { return v == Merge || v == Update || v == JSONPatch }
 
 // Write is one change of one document, as it was asked for.
 type Write struct {
@@ -34,11 +41,14 @@ type Write struct {
 	Collection *schema.Collection
 	// ID is that of the document; not set for Create.
 	ID bson.RawValue
-	// Body is the JSON of Create, Replace and Merge.
+	// Body is the JSON of the document, or of its change; none for Delete.
 	Body []byte
 	// Extended admits Extended JSON in Body.
 	Extended     bool
 	Precondition Precondition
+	// Minimal says that nobody wants the document: the result may have no more of
+	// it than the id and the version.
+	Minimal bool
 	// Pointer is where Body lies in what the client sent: it comes before the
 	// pointers of faults.
 	Pointer string
@@ -152,7 +162,9 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 		return e.insert(ctx, op)
 	case op.verb == Delete && op.precondition == (Precondition{}):
 		return Result{}, e.delete(ctx, op)
-	case op.precondition.creates():
+	case op.verb == Update:
+		return e.update(ctx, op)
+	case op.verb == Replace && op.precondition.creates():
 		return e.insertAbsent(ctx, op)
 	}
 	return e.change(ctx, op)
@@ -281,7 +293,7 @@ func locatedAt(err error, pointer string) error {
 
 // String returns the verb as an infinitive.
 func (v Verb) String() string {
-	names := [...]string{Create: "create", Replace: "replace", Merge: "merge", Delete: "delete"}
+	names := [...]string{Create: "create", Replace: "replace", Merge: "merge", Update: "update", JSONPatch: "patch", Delete: "delete"}
 	if int(v) < len(names) {
 		return names[v]
 	}

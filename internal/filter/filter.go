@@ -24,8 +24,6 @@ const (
 	MaxConditions = 200
 	// MaxValues is how many values one $in, $nin or $all lists.
 	MaxValues = 1000
-	// MaxPath is how long a path is, in bytes.
-	MaxPath = 1000
 	// MaxSearch is how long the words of a $text are, in bytes.
 	MaxSearch = 1000
 )
@@ -107,9 +105,6 @@ type Bound struct {
 
 // Empty reports whether the filter has no condition, and so admits everything.
 func (b *Bound) Empty() bool { return b.root.empty() }
-
-// Root returns the outermost condition, an And. It must not be changed.
-func (b *Bound) Root() *Node { return b.root }
 
 // Walk calls visit for every condition, outer ones first. It does not go into
 // what is asked of related documents.

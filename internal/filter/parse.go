@@ -105,13 +105,7 @@ func (p *parser) conjunction(src jsontext.Value, at place) *Node {
 		return n
 	}
 	for name, operand := range members(src) {
-		switch {
-		case p.faults.Full():
-			return n
-		case len(name) > MaxPath:
-			p.fault(at, "limit", "holds a name of over %d bytes", MaxPath)
-			continue
-		case strings.HasPrefix(name, "$"):
+		if strings.HasPrefix(name, "$") {
 			n.add(p.alone(name, operand, at.member(name)))
 			continue
 		}
@@ -201,13 +195,7 @@ func (p *parser) field(s subject, operand jsontext.Value, at place) []*Node {
 	}
 	var nodes []*Node
 	for name, value := range members(operand) {
-		switch {
-		case p.faults.Full():
-			return nodes
-		case len(name) > MaxPath:
-			p.fault(at, "limit", "holds a name of over %d bytes", MaxPath)
-			continue
-		case name == optionsName:
+		if name == optionsName {
 			p.options(operand, at.member(name))
 			continue
 		}

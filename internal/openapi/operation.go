@@ -150,7 +150,7 @@ func (s scope) body(media string, body Body) (schema.JSON, error) {
 	case ReplaceBody:
 		return s.ref(schema.Replace), nil
 	case PatchBody:
-		return s.ref(schema.Patch), nil
+		return s.change(media), nil
 	case DocumentBody:
 		return s.ref(schema.Stored), nil
 	case DocumentsBody:

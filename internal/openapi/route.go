@@ -85,7 +85,7 @@ const (
 	NoBody        Body = iota
 	CreateBody         // a document to create, or an array of them
 	ReplaceBody        // a document in place of another
-	PatchBody          // a merge patch (RFC 7396)
+	PatchBody          // a change, of the kind that the media type tells
 	DocumentBody       // a stored document
 	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
 	QueryBody          // {"filter": {…}, "limit": 20, …}

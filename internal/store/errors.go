@@ -37,6 +37,8 @@ var serverCodes = map[int]fault.Code{
 	12582: fault.DuplicateKey,
 
 	121: fault.ValidationFailed, // DocumentValidationFailure
+	14:  fault.ValidationFailed, // TypeMismatch: an operator does not fit what is stored
+	28:  fault.ValidationFailed, // PathNotViable
 
 	257:   fault.PayloadTooLarge, // TransactionTooLarge
 	10334: fault.PayloadTooLarge, // BSONObjectTooLarge

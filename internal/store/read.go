@@ -186,6 +186,37 @@ func byVersion(id bson.RawValue, version int64) bson.Raw {
 	return dst
 }
 
+// byVersions returns the filter of one document in any of some versions that also
+// fulfils other conditions, a document's elements. No versions are all those that
+// Sheaf gave.
+func byVersions(id bson.RawValue, versions []int64, conditions bson.Raw) bson.Raw {
+	top, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+len(conditions)+64))
+	dst = appendRaw(dst, "_id", id)
+	if len(versions) == 1 {
+		dst = bsoncore.AppendInt64Element(dst, "version", versions[0])
+	} else {
+		var of int32
+		of, dst = bsoncore.AppendDocumentElementStart(dst, "version")
+		dst = appendVersions(dst, versions)
+		dst, _ = bsoncore.AppendDocumentEnd(dst, of)
+	}
+	dst = append(dst, conditions[4:len(conditions)-1]...)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, top)
+	return dst
+}
+
+func appendVersions(dst []byte, versions []int64) []byte {
+	if len(versions) == 0 {
+		return bsoncore.AppendInt64Element(dst, "$gte", 1)
+	}
+	in, dst := bsoncore.AppendArrayElementStart(dst, "$in")
+	for _, version := range versions {
+		dst = bsoncore.AppendInt64Element(dst, "0", version) // MongoDB does not read the names of an array
+	}
+	dst, _ = bsoncore.AppendArrayEnd(dst, in)
+	return dst
+}
+
 func appendRaw(dst []byte, name string, value bson.RawValue) []byte {
 	return append(bsoncore.AppendHeader(dst, bsoncore.Type(value.Type), name), value.Value...)
 }

@@ -108,6 +108,52 @@ func (s *Store) Replace(ctx context.Context, collection string, id bson.RawValue
 	return result.MatchedCount == 1, nil
 }
 
+// Change is a change that MongoDB makes by itself.
+type Change struct {
+	ID bson.RawValue
+	// Versions are those that the document must have one of; none are all.
+	Versions []int64
+	// Guard are further conditions of a filter, Update has MongoDB's operators.
+	Guard, Update bson.Raw
+	// VersionOnly leaves all but the id and the version out of the answer.
+	VersionOnly bool
+}
+
+// Update makes a change with one command, and returns the document as it is then.
+// It returns nil where there is no such document, where it does not fulfil the
+// conditions, and where what is stored does not take it: then nothing was changed.
+// It fails as Insert does.
+func (s *Store) Update(ctx context.Context, collection string, change Change) (bson.Raw, error) {
+	ctx, done, err := s.write(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	o := options.FindOneAndUpdate().SetReturnDocument(options.After)
+	if change.VersionOnly {
+		o.SetProjection(versionOnly)
+	}
+	filter := byVersions(change.ID, change.Versions, change.Guard)
+	doc, err := s.collection(collection).FindOneAndUpdate(ctx, filter, change.Update, o).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) || transactionOf(ctx) == nil && misfits(err) {
+		return nil, nil
+	}
+	return doc, s.failed(ctx, err)
+}
+
+var versionOnly = bson.D{{Key: "version", Value: 1}}
+
+// misfits reports whether MongoDB refused a change because of what is stored.
+func misfits(err error) bool {
+	const badValue, typeMismatch, pathNotViable, validator = 2, 14, 28, 121
+	for _, r := range refusalsOf(err) {
+		if r.code == badValue || r.code == typeMismatch || r.code == pathNotViable || r.code == validator {
+			return true
+		}
+	}
+	return false
+}
+
 // Delete deletes the document with an id, where version is not nil only if it
 // has that version. It reports whether it did.
 func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue, version *int64) (bool, error) {

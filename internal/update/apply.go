@@ -7,6 +7,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
 )
@@ -62,11 +63,11 @@ func (a *action) carryOut(document *node, now time.Time) error {
 func (a *action) parent(document *node, now time.Time) (*node, error) {
 	at := document
 	for i, s := range a.path {
-		if err := holds(at, s); err != nil {
-			if a.op.creates {
-				return nil, err
-			}
+		switch err := a.holds(at, s); {
+		case err != nil && a.op.anyPath:
 			return nil, nil
+		case err != nil:
+			return nil, err
 		}
 		if i == len(a.path)-1 {
 			return at, nil
@@ -85,7 +86,7 @@ func (a *action) parent(document *node, now time.Time) (*node, error) {
 }
 
 // holds tells why a value cannot hold a step.
-func holds(n *node, s step) error {
+func (a *action) holds(n *node, s step) error {
 	switch {
 	case n.isObject():
 		return nil
@@ -93,7 +94,7 @@ func holds(n *node, s step) error {
 		return errors.New("leads into a value that has no fields")
 	case !s.isIndex:
 		return errors.New("leads into an array, whose items are named by their index")
-	case s.index > len(n.entries())+maxGap:
+	case a.op.creates && s.index > len(n.entries())+maxGap:
 		return errors.New("lies too far behind the end of the array")
 	}
 	return nil
@@ -108,15 +109,24 @@ func applyInc(a *action, current *node) (*node, error) {
 		return newNode(a.values[0]), nil
 	}
 	sum, err := add(current.value(), a.values[0])
-	return newNode(sum), err
+	return changedNumber(current, sum), err
 }
 
 func applyMul(a *action, current *node) (*node, error) {
-	if current == nil {
-		return newNode(zeroOf(a.values[0])), nil
+	if current == nil { // which counts as the int 0
+		current = newNode(bsonjson.IntValue(0))
 	}
 	product, err := multiply(current.value(), a.values[0])
-	return newNode(product), err
+	return changedNumber(current, product), err
+}
+
+// changedNumber leaves a number as it is where its value did not change: 0 plus
+// 0.00 stays 0.
+func changedNumber(current *node, result bson.RawValue) *node {
+	if result.Type == current.kind && filter.Order(result, current.value()) == 0 {
+		return current
+	}
+	return newNode(result)
 }
 
 func applyMin(a *action, current *node) (*node, error) { return a.lesser(current, -1), nil }
@@ -126,7 +136,7 @@ func applyMax(a *action, current *node) (*node, error) { return a.lesser(current
 // lesser returns the operand where it comes before the stored value in the order
 // of a direction, else what is stored.
 func (a *action) lesser(current *node, direction int) *node {
-	if current == nil || filter.Order(a.values[0], current.value()) == direction {
+	if current == nil || filter.Order(a.values[0], current.value())*direction > 0 {
 		return newNode(a.values[0])
 	}
 	return current

@@ -95,17 +95,6 @@ func multiplyDecimals(a, b bson.RawValue) bson.RawValue {
 	return x.times(y).value()
 }
 
-// zeroOf is the zero of a number's type: what $mul makes of a missing field.
-func zeroOf(v bson.RawValue) bson.RawValue {
-	switch v.Type {
-	case bson.TypeDouble:
-		return doubleValue(0)
-	case bson.TypeDecimal128:
-		return decimal{digits: new(big.Int)}.value()
-	}
-	return bsonjson.IntValue(0)
-}
-
 // nextUp is the least double above f.
 func nextUp(f float64) float64 { return math.Nextafter(f, math.Inf(1)) }
 

@@ -2,6 +2,7 @@ package update
 
 import (
 	"encoding/binary"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -41,6 +42,9 @@ func decimalOf(v bson.RawValue) (decimal, decimalKind) {
 	case bson.TypeDecimal128:
 		return ofDecimal128(v.Decimal128())
 	case bson.TypeDouble:
+		if v.Double() == 0 {
+			return decimal{math.Signbit(v.Double()), new(big.Int), 0}, finite
+		}
 		const digits = 15
 		d, err := bson.ParseDecimal128(strconv.FormatFloat(v.Double(), 'e', digits-1, 64))
 		if err != nil {

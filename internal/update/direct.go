@@ -16,16 +16,16 @@ type Direct struct {
 	// Guard are conditions under which the rules hold of what comes out. A
 	// document that does not fulfil them may still take the change: Apply and the
 	// rules tell.
-	Guard bson.D
+	Guard bson.Raw
 	// Update has MongoDB's operators, those of the version and of updatedAt among
 	// them.
-	Update bson.D
+	Update bson.Raw
 }
 
 // Direct returns the change as one update of MongoDB's, at a time. It is false
 // where only a look at the stored document tells whether the rules hold.
 func (u *Update) Direct(now time.Time) (Direct, bool) {
-	d := directer{operators: make([]bson.E, 0, 3)}
+	var d directer
 	for i := range u.actions {
 		a := &u.actions[i]
 		if a.op.direct == nil || !d.reaches(a) || !a.op.direct(&d, a) {
@@ -34,37 +34,86 @@ func (u *Update) Direct(now time.Time) (Direct, bool) {
 	}
 	d.put("$inc", "version", bsonjson.IntValue(1))
 	d.put("$set", "updatedAt", bsonjson.DateValue(now))
-	return Direct{Guard: d.guard, Update: d.operators}, true
+	update := make([]element, len(d.operators))
+	for i, o := range d.operators {
+		update[i] = element{o.name, documentOf(o.paths)}
+	}
+	return Direct{Guard: documentOf(d.guard).Value, Update: documentOf(update).Value}, true
 }
 
 // directer gathers a guard and the operators.
 type directer struct {
-	guard     bson.D
-	operators bson.D
+	guard     []element
+	operators []directOperator
 }
 
+type directOperator struct {
+	name  string
+	paths []element
+}
+
+// element is a member of a document to write.
+type element struct {
+	name  string
+	value bson.RawValue
+}
+
+func documentOf(elements []element) bson.RawValue {
+	size := 0
+	for _, e := range elements {
+		size += len(e.name) + len(e.value.Value) + 2
+	}
+	b := bsonjson.NewBuilder(size)
+	for _, e := range elements {
+		b.Append(e.name, e.value)
+	}
+	return bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: b.Document()}
+}
+
+func arrayOf(values []bson.RawValue) bson.RawValue {
+	n := newArray()
+	for _, value := range values {
+		n.members = append(n.members, member{value: newNode(value)})
+	}
+	return n.value()
+}
+
+func boolValue(b bool) bson.RawValue {
+	value := bson.RawValue{Type: bson.TypeBoolean, Value: []byte{0}}
+	if b {
+		value.Value[0] = 1
+	}
+	return value
+}
+
+// The types that guards ask for, as MongoDB names them.
+var (
+	typeObject  = bsonjson.StringValue("object")
+	typeInt     = arrayOf([]bson.RawValue{bsonjson.StringValue("long"), bsonjson.StringValue("int")})
+	typeDouble  = bsonjson.StringValue("double")
+	typeDecimal = bsonjson.StringValue("decimal")
+)
+
 // put adds a path to an operator.
-func (d *directer) put(operator, path string, value any) bool {
-	for i, e := range d.operators {
-		if e.Key == operator {
-			d.operators[i].Value = append(e.Value.(bson.D), bson.E{Key: path, Value: value})
+func (d *directer) put(operator, path string, value bson.RawValue) bool {
+	for i := range d.operators {
+		if o := &d.operators[i]; o.name == operator {
+			o.paths = append(o.paths, element{path, value})
 			return true
 		}
 	}
-	d.operators = append(d.operators, bson.E{Key: operator, Value: bson.D{{Key: path, Value: value}}})
+	d.operators = append(d.operators, directOperator{operator, []element{{path, value}}})
 	return true
 }
 
 // require adds conditions on a path to the guard.
-func (d *directer) require(path string, conditions ...bson.E) {
+func (d *directer) require(path string, conditions ...element) {
 	for _, e := range d.guard {
-		if e.Key == path {
+		if e.name == path {
 			return // the parent of two paths, which is asked for once
 		}
 	}
-	if len(conditions) > 0 {
-		d.guard = append(d.guard, bson.E{Key: path, Value: bson.D(conditions)})
-	}
+	d.guard = append(d.guard, element{path, documentOf(conditions)})
 }
 
 // reaches reports whether a path leads through declared objects alone, which
@@ -76,7 +125,7 @@ func (d *directer) reaches(a *action) bool {
 			return false
 		}
 		if a.op.creates {
-			d.require(dotted(a.path[:i+1]), bson.E{Key: "$type", Value: "object"})
+			d.require(dotted(a.path[:i+1]), element{"$type", typeObject})
 		}
 	}
 	place := a.place()
@@ -110,7 +159,9 @@ func directSet(d *directer, a *action) bool {
 }
 
 // directUnset: a field that is required was refused already.
-func directUnset(d *directer, a *action) bool { return d.put(a.op.name, dotted(a.path), true) }
+func directUnset(d *directer, a *action) bool {
+	return d.put(a.op.name, dotted(a.path), boolValue(true))
+}
 
 // directInc asks for a stored number of the right type that the sum keeps within
 // the limits.
@@ -120,7 +171,7 @@ func directInc(d *directer, a *action) bool {
 		return false
 	}
 	least, most := place.Bounds()
-	var bounds bson.D
+	var bounds []element
 	ok := false
 	switch place.Shape().Kind {
 	case bsonjson.Int:
@@ -138,7 +189,7 @@ func directInc(d *directer, a *action) bool {
 }
 
 // intGuard is what a stored int must be, so that n can be added.
-func intGuard(n int64, least, most bson.RawValue) (bson.D, bool) {
+func intGuard(n int64, least, most bson.RawValue) ([]element, bool) {
 	low, high := big.NewInt(math.MinInt64), big.NewInt(math.MaxInt64)
 	if !least.IsZero() {
 		low.SetInt64(least.Int64())
@@ -148,18 +199,18 @@ func intGuard(n int64, least, most bson.RawValue) (bson.D, bool) {
 	}
 	low.Sub(low, big.NewInt(n))
 	high.Sub(high, big.NewInt(n))
-	guard := bson.D{{Key: "$type", Value: bson.A{"long", "int"}}}
+	guard := []element{{"$type", typeInt}}
 	// What lies beyond every int needs no condition on its side, and is out of
 	// reach on the other.
 	switch {
 	case low.IsInt64():
-		guard = append(guard, bson.E{Key: "$gte", Value: low.Int64()})
+		guard = append(guard, element{"$gte", bsonjson.IntValue(low.Int64())})
 	case low.Sign() > 0:
 		return nil, false
 	}
 	switch {
 	case high.IsInt64():
-		guard = append(guard, bson.E{Key: "$lte", Value: high.Int64()})
+		guard = append(guard, element{"$lte", bsonjson.IntValue(high.Int64())})
 	case high.Sign() < 0:
 		return nil, false
 	}
@@ -175,7 +226,7 @@ const (
 
 // doubleGuard is intGuard for doubles. The differences are rounded inwards, and
 // a sum is never rounded across a limit, which is a double itself.
-func doubleGuard(f float64, least, most bson.RawValue) (bson.D, bool) {
+func doubleGuard(f float64, least, most bson.RawValue) ([]element, bool) {
 	if math.Abs(f) > largestStep {
 		return nil, false
 	}
@@ -186,7 +237,7 @@ func doubleGuard(f float64, least, most bson.RawValue) (bson.D, bool) {
 	if !most.IsZero() {
 		high = min(high, nextDown(most.Double()-f))
 	}
-	return bson.D{{Key: "$type", Value: "double"}, {Key: "$gte", Value: low}, {Key: "$lte", Value: high}}, true
+	return []element{{"$type", typeDouble}, {"$gte", doubleValue(low)}, {"$lte", doubleValue(high)}}, true
 }
 
 // The bounds of decimals to which a step of largeDecimal can be added.
@@ -197,7 +248,7 @@ var (
 
 // decimalGuard is intGuard for decimals; it gives up where a difference has more
 // digits than a decimal holds.
-func decimalGuard(value, least, most bson.RawValue) (bson.D, bool) {
+func decimalGuard(value, least, most bson.RawValue) ([]element, bool) {
 	n, _ := decimalOf(value)
 	if n.rounded().exponent+digitsOf(n.digits) > maxExponent {
 		return nil, false
@@ -214,7 +265,7 @@ func decimalGuard(value, least, most bson.RawValue) (bson.D, bool) {
 	if !low.exact() || !high.exact() {
 		return nil, false
 	}
-	return bson.D{{Key: "$type", Value: "decimal"}, {Key: "$gte", Value: low.value()}, {Key: "$lte", Value: high.value()}}, true
+	return []element{{"$type", typeDecimal}, {"$gte", low.value()}, {"$lte", high.value()}}, true
 }
 
 // directPush asks for room for the items.
@@ -223,14 +274,14 @@ func directPush(d *directer, a *action) bool {
 	if unique || a.place().Shape().Kind != bsonjson.Array || least > 0 && (a.slice != nil || least > len(a.values)) || !d.roomFor(a, most) {
 		return false
 	}
-	modifiers := bson.D{{Key: "$each", Value: a.values}}
+	modifiers := []element{{"$each", arrayOf(a.values)}}
 	if a.position != nil {
-		modifiers = append(modifiers, bson.E{Key: "$position", Value: *a.position})
+		modifiers = append(modifiers, element{"$position", bsonjson.IntValue(int64(*a.position))})
 	}
 	if a.slice != nil {
-		modifiers = append(modifiers, bson.E{Key: "$slice", Value: *a.slice})
+		modifiers = append(modifiers, element{"$slice", bsonjson.IntValue(int64(*a.slice))})
 	}
-	return d.put(a.op.name, dotted(a.path), modifiers)
+	return d.put(a.op.name, dotted(a.path), documentOf(modifiers))
 }
 
 // directAddToSet is directPush for items that MongoDB and the rules agree on
@@ -240,7 +291,7 @@ func directAddToSet(d *directer, a *action) bool {
 	if a.place().Shape().Kind != bsonjson.Array || unique && !isScalar(a.place().Shape().Items.Kind) || least > len(a.values) || !d.roomFor(a, most) {
 		return false
 	}
-	return d.put(a.op.name, dotted(a.path), bson.D{{Key: "$each", Value: a.values}})
+	return d.put(a.op.name, dotted(a.path), documentOf([]element{{"$each", arrayOf(a.values)}}))
 }
 
 func isScalar(kind bsonjson.Kind) bool {
@@ -260,7 +311,7 @@ func (d *directer) roomFor(a *action, most int) bool {
 	if longest < 0 {
 		return false
 	}
-	d.require(dotted(a.path)+"."+strconv.Itoa(longest), bson.E{Key: "$exists", Value: false})
+	d.require(dotted(a.path)+"."+strconv.Itoa(longest), element{"$exists", boolValue(false)})
 	return true
 }
 
@@ -278,9 +329,9 @@ func directPop(d *directer, a *action) bool {
 	if least > 0 || a.place().Shape().Kind != bsonjson.Array {
 		return false
 	}
-	end := int32(-1)
+	end := int64(-1)
 	if a.last {
 		end = 1
 	}
-	return d.put(a.op.name, dotted(a.path), end)
+	return d.put(a.op.name, dotted(a.path), bsonjson.IntValue(end))
 }

@@ -25,6 +25,8 @@ type operator struct {
 	read func(k *compiler, place schema.Place, text []byte, at string) (operand, error)
 	// creates is set where a path that does not exist comes into being.
 	creates bool
+	// anyPath is set where a path that leads into a scalar changes nothing.
+	anyPath bool
 	// apply changes the value at a path, nil where there is none; it returns the
 	// new one, nil for none. The error is a phrase about the stored value.
 	apply func(a *action, current *node) (*node, error)
@@ -49,7 +51,7 @@ func init() {
 	const aNumber, anArray = "a number", "an array"
 	rows := []*operator{
 		{name: "$set", read: readChecked, creates: true, apply: applySet, direct: directSet},
-		{name: "$unset", read: readUnset, apply: applyUnset, direct: directUnset},
+		{name: "$unset", read: readUnset, anyPath: true, apply: applyUnset, direct: directUnset},
 		{name: "$inc", kinds: numbers, takes: aNumber, read: readNumber, creates: true, apply: applyInc, direct: directInc},
 		{name: "$mul", kinds: numbers, takes: aNumber, read: readNumber, creates: true, apply: applyMul},
 		{name: "$min", kinds: ordered, takes: "a number, a date or a string", read: readChecked, creates: true, apply: applyMin, direct: directSet},
@@ -110,8 +112,10 @@ func readPop(k *compiler, _ schema.Place, text []byte, at string) (operand, erro
 	return operand{last: string(text) == "1"}, nil
 }
 
+var pushModifiers = []string{"$each", "$position", "$slice"}
+
 func readPush(k *compiler, place schema.Place, text []byte, at string) (operand, error) {
-	return k.items(place, text, at, "$each", "$position", "$slice")
+	return k.items(place, text, at, pushModifiers...)
 }
 
 func readAddToSet(k *compiler, place schema.Place, text []byte, at string) (operand, error) {
@@ -120,13 +124,17 @@ func readAddToSet(k *compiler, place schema.Place, text []byte, at string) (oper
 
 // items reads an item, or an object of modifiers with $each.
 func (k *compiler) items(place schema.Place, text []byte, at string, modifiers ...string) (operand, error) {
-	members, modified, err := k.modifiers(text)
+	name, _, err := firstName(text)
 	if err != nil {
 		return operand{}, err
 	}
-	if !modified {
+	if !strings.HasPrefix(name, "$") || k.Extended && bsonjson.IsWrapper(name) {
 		value, err := k.value(place.Item(), text, at, true)
 		return operand{values: []bson.RawValue{value}}, err
+	}
+	members, err := bsonjson.SplitObject(text)
+	if err != nil {
+		return operand{}, err
 	}
 	o := operand{}
 	for _, m := range members {
@@ -151,22 +159,17 @@ func (k *compiler) items(place schema.Place, text []byte, at string, modifiers .
 	return o, nil
 }
 
-// modifiers reports whether an operand is an object whose first name begins
-// with "$", and returns its members.
-func (k *compiler) modifiers(text []byte) ([]bsonjson.Member, bool, error) {
+// firstName returns the name of an object's first member.
+func firstName(text []byte) (name string, isObject bool, err error) {
 	if !bytes.HasPrefix(text, []byte("{")) {
-		return nil, false, nil
+		return "", false, nil
 	}
 	members, err := bsonjson.SplitObject(text)
-	if err != nil || len(members) == 0 || members[0].Name == "" || members[0].Name[0] != '$' || k.Extended && isWrapper(members[0].Name) {
-		return nil, false, err
+	if err != nil || len(members) == 0 {
+		return "", true, err
 	}
-	return members, true, nil
+	return members[0].Name, true, nil
 }
-
-// isWrapper reports whether a name is none of the modifiers and conditions, and
-// so may be one of Extended JSON.
-func isWrapper(name string) bool { return name != "$each" && name != "$position" && name != "$slice" }
 
 // list types the items of a JSON array.
 func (k *compiler) list(item schema.Place, text []byte, at string) ([]bson.RawValue, error) {

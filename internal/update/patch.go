@@ -22,8 +22,10 @@ type patchOperation struct {
 	verb       *patchVerb
 	path, from []step
 	value      bson.RawValue
-	// at is where the operation stands in what the client sent.
-	at string
+	// index is the place among the operations, at where that is in what the client
+	// sent.
+	index int
+	at    string
 }
 
 // patchVerb is a row of the table of operations.
@@ -68,6 +70,7 @@ func CompilePatch(body []byte, c *schema.Collection, o Options, faults *fault.Li
 		if p.operations[i], err = k.operation(element, o.Pointer+"/"+strconv.Itoa(i)); err != nil {
 			return nil, err
 		}
+		p.operations[i].index = i
 	}
 	return p, nil
 }
@@ -212,8 +215,7 @@ func followPointer(place schema.Place, s step) (schema.Place, string) {
 // appendStep is the place behind the last item of an array.
 const appendStep = "-"
 
-// moves refuses to put a value into itself, and to move what is required away
-// from all.
+// moves refuses to put a value into itself.
 func (k *patchCompiler) moves(o *patchOperation) {
 	if o.verb.takes && len(o.from) < len(o.path) && sameSteps(o.from, o.path[:len(o.from)]) {
 		k.faults.Add(o.at+"/path", "conflict", "lies within what is moved")

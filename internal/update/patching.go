@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -13,8 +14,8 @@ import (
 )
 
 // Apply returns what a stored document becomes, which the rules are then to be
-// held against. It fails with PatchFailed, and the operation's pointer in the
-// patch, at the first test that does not hold and the first path that does not
+// held against. It fails with PatchFailed, and a pointer to the operation
+// in the patch, at the first test that does not hold and the first path that does not
 // exist.
 func (p *Patch) Apply(current bson.Raw, _ time.Time) (bson.Raw, error) {
 	run := &patching{root: newDocument(current), budget: maxCopied}
@@ -27,7 +28,7 @@ func (p *Patch) Apply(current bson.Raw, _ time.Time) (bson.Raw, error) {
 		}
 		if err != nil {
 			return nil, fault.New(fault.PatchFailed, "an operation of the patch cannot be carried out, and none was").WithItems(
-				fault.Item{Pointer: o.at, Code: "patch", Detail: fmt.Sprintf("%s %s: %v", o.verb.name, pointerOrWhole(o.path), err)})
+				fault.Item{Pointer: "/" + strconv.Itoa(o.index), Code: "patch", Detail: fmt.Sprintf("%s %s: %v", o.verb.name, pointerOrWhole(o.path), err)})
 		}
 	}
 	run.rename("id", "_id")

@@ -78,7 +78,32 @@ func (c *Collection[T]) Replace(ctx context.Context, id any, version int64, docu
 // change and nil for those that go, if the document has the version; 0 is for
 // any.
 func (c *Collection[T]) Patch(ctx context.Context, id any, version int64, patch any) (T, error) {
-	return c.one(ctx, http.MethodPatch, c.at(id), patch, ifMatch(version))
+	return c.change(ctx, id, version, "application/merge-patch+json", patch)
+}
+
+// Update applies update operators, such as
+//
+//	map[string]any{"$inc": map[string]any{"balance": -100}}
+//
+// if the document has the version; 0 is for any.
+func (c *Collection[T]) Update(ctx context.Context, id any, version int64, operators any) (T, error) {
+	return c.change(ctx, id, version, "application/vnd.sheaf.update+json", operators)
+}
+
+// JSONPatch applies a JSON Patch (RFC 6902), if the document has the version; 0
+// is for any. The error has the code PatchFailed where a test does not hold, or
+// a path does not exist.
+func (c *Collection[T]) JSONPatch(ctx context.Context, id any, version int64, operations ...PatchOperation) (T, error) {
+	return c.change(ctx, id, version, "application/json-patch+json", operations)
+}
+
+// PatchOperation is one operation of a JSON Patch. Value is left out of remove,
+// move and copy, From of all but the last two; a null is json.RawMessage("null").
+type PatchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	From  string `json:"from,omitempty"`
+	Value any    `json:"value,omitempty"`
 }
 
 // Delete deletes the document with an id, if it has the version; 0 is for any.
@@ -146,11 +171,18 @@ func (c *Collection[T]) one(ctx context.Context, method, path string, body any, 
 	return document, err
 }
 
+func (c *Collection[T]) change(ctx context.Context, id any, version int64, media string, body any) (T, error) {
+	header := ifMatch(version)
+	header.Set("Content-Type", media)
+	return c.one(ctx, http.MethodPatch, c.at(id), body, header)
+}
+
 func ifMatch(version int64) http.Header {
-	if version == 0 {
-		return nil
+	header := http.Header{}
+	if version != 0 {
+		header.Set("If-Match", `"`+strconv.FormatInt(version, 10)+`"`)
 	}
-	return http.Header{"If-Match": {`"` + strconv.FormatInt(version, 10) + `"`}}
+	return header
 }
 
 // call sends a request, again where that is safe, and decodes the answer.
@@ -185,11 +217,11 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 	if err != nil {
 		return nil, err
 	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	for name, values := range header {
 		request.Header[name] = values
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", mediaType(method))
 	}
 	sender := c.HTTP
 	if sender == nil {
@@ -210,13 +242,6 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 		return nil, nil
 	}
 	return nil, json.Unmarshal(content, into)
-}
-
-func mediaType(method string) string {
-	if method == http.MethodPatch {
-		return "application/merge-patch+json"
-	}
-	return "application/json"
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -74,7 +74,17 @@ func TestCalls(t *testing.T) {
 	if _, err := users.Patch(ctx, ada.ID, 1, map[string]any{"age": 37}); !client.Is(err, client.VersionConflict) {
 		t.Errorf("an old version: %v", err)
 	}
-	if replaced, err := users.Replace(ctx, ada.ID, 0, ada); err != nil || replaced.Version != 3 {
+	if got, err := users.Update(ctx, ada.ID, 2, map[string]any{"$inc": map[string]any{"age": 1}}); err != nil || got.Age != 37 || got.Version != 3 {
+		t.Errorf("updated %+v, %v", got, err)
+	}
+	ada, err = users.JSONPatch(ctx, ada.ID, 0, client.PatchOperation{Op: "test", Path: "/age", Value: 37}, client.PatchOperation{Op: "remove", Path: "/age"})
+	if err != nil || ada.Age != 0 || ada.Version != 4 {
+		t.Errorf("patched %+v, %v", ada, err)
+	}
+	if _, err := users.JSONPatch(ctx, ada.ID, 4, client.PatchOperation{Op: "test", Path: "/name", Value: "Bob"}); !client.Is(err, client.PatchFailed) {
+		t.Errorf("a test that fails: %v", err)
+	}
+	if replaced, err := users.Replace(ctx, ada.ID, 0, ada); err != nil || replaced.Version != 5 {
 		t.Errorf("replaced %+v, %v", replaced, err)
 	}
 	_, err = users.Create(ctx, map[string]any{"nmae": "x", "email": "y"})
@@ -96,7 +106,7 @@ func TestCalls(t *testing.T) {
 	if len(ids) != 7 || ids[0] != 1 || ids[6] != 7 {
 		t.Errorf("all are %v", ids)
 	}
-	if err := users.Delete(ctx, ada.ID, 3); err != nil {
+	if err := users.Delete(ctx, ada.ID, 5); err != nil {
 		t.Error(err)
 	}
 	if _, err := users.Get(ctx, ada.ID); !client.Is(err, client.NotFound) {
