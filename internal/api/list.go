@@ -96,7 +96,9 @@ func (x *exchange) sendDocuments(page query.Page, f form) error {
 				s.buffer = append(s.buffer, ',')
 			}
 			s.buffer = f.append(s.buffer, doc)
-			s.flushFull()
+			if s.flushFull(); s.gone {
+				return
+			}
 		}
 		s.buffer = append(appendPage(append(s.buffer, `],"page":`...), page), '}')
 	})

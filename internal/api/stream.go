@@ -7,6 +7,8 @@ type stream struct {
 	form     form
 	buffer   []byte
 	began    bool
+	// gone says that the client takes no more.
+	gone bool
 }
 
 // streamChunk is the size from which a piece is sent.
@@ -42,6 +44,7 @@ func (s *stream) flushFull() {
 		s.exchange.setServerTiming()
 		s.exchange.WriteHeader(s.status)
 	}
-	_, _ = s.exchange.Write(s.buffer)
+	_, err := s.exchange.Write(s.buffer)
+	s.gone = err != nil
 	s.buffer = s.buffer[:0]
 }

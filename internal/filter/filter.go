@@ -106,6 +106,9 @@ type Bound struct {
 // Empty reports whether the filter has no condition, and so admits everything.
 func (b *Bound) Empty() bool { return b.root.empty() }
 
+// Conditions are those that must all hold, with no And among them.
+func (b *Bound) Conditions() []*Node { return flat(b.root.Nodes, nil) }
+
 // Walk calls visit for every condition, outer ones first. It does not go into
 // what is asked of related documents.
 func (b *Bound) Walk(visit func(*Node)) { b.root.walk(visit) }

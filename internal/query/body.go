@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/nearest"
@@ -109,7 +110,7 @@ func (r *Request) member(name string, value jsontext.Value, limits Limits, fault
 	case partExplain:
 		r.part(name, string(value), limits, faults)
 	default:
-		faults.Add(r.source.prefix+name, "unknown-parameter", "is not a part of a list%s", nearest.Hint(name, parts))
+		faults.Add(bsonjson.AppendToken("", name), "unknown-parameter", "is not a part of a list%s", nearest.Hint(name, parts))
 	}
 }
 

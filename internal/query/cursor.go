@@ -19,9 +19,9 @@ import (
 // nothing that the list does not.
 const checksumSize = 8
 
-// maxCursor bounds the text of a cursor. Where the values of a document would
-// make a longer one, it could not come back in a URL either.
-const maxCursor = 16 << 10
+// maxCursor bounds the text of a cursor. A longer one, of texts that are as long,
+// could not come back in a URL either.
+const maxCursor = 1 << 20
 
 func (p *Plan) cursor(doc bson.Raw) string {
 	index, body := bsoncore.AppendArrayStart(make([]byte, checksumSize, 64))
@@ -72,8 +72,8 @@ func (p *Plan) decode(text string) ([]bson.RawValue, bool) {
 	if err != nil || len(position) != len(p.order) {
 		return nil, false
 	}
-	for i, key := range p.order {
-		if !key.admits(position[i]) {
+	for _, value := range position {
+		if !places(value) {
 			return nil, false
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -20,10 +19,6 @@ type order []orderKey
 type orderKey struct {
 	stored     string
 	descending bool
-	kind       bsonjson.Kind
-	// nulls says that documents may lack the field, or hold null there. In
-	// MongoDB's order both are the same, and come before all values.
-	nulls bool
 }
 
 // order binds the sort. It ends with the id, in the direction of the last key so
@@ -47,15 +42,15 @@ func (r Request) order(c *schema.Collection, where *filter.Bound, faults *fault.
 			faults.Add(at, "repeated", "names %q twice", shorten(key.Path))
 			continue
 		}
-		o = append(o, orderKey{target.Stored, key.Descending, target.Shape.Kind, !c.Always(key.Path)})
+		o = append(o, orderKey{target.Stored, key.Descending})
 		if target.Stored == "_id" {
 			return o // what follows decides nothing
 		}
 	}
-	if o.unique(c) {
+	if o.unique(c, where) {
 		return o
 	}
-	return append(o, orderKey{stored: "_id", descending: len(o) > 0 && o[len(o)-1].descending, kind: c.IDShape().Kind})
+	return append(o, orderKey{stored: "_id", descending: len(o) > 0 && o[len(o)-1].descending})
 }
 
 func typeName(target filter.Target) string {
@@ -65,13 +60,21 @@ func typeName(target filter.Target) string {
 	return target.Shape.Kind.String()
 }
 
-// unique reports whether a unique index of all documents lies within the keys.
-func (o order) unique(c *schema.Collection) bool {
-	has := func(field string) bool {
-		return slices.ContainsFunc(o, func(k orderKey) bool { return k.stored == field && !k.nulls })
+// unique reports whether no two documents that where admits have the same keys:
+// a unique index of all documents lies within the keys and what where fixes.
+func (o order) unique(c *schema.Collection, where *filter.Bound) bool {
+	has := func(key bson.E) bool {
+		return slices.ContainsFunc(o, func(k orderKey) bool { return k.stored == key.Key }) || fixes(where, key.Key)
 	}
 	return slices.ContainsFunc(c.Indexes, func(index schema.Index) bool {
-		return index.Unique && index.Partial == nil && !slices.ContainsFunc(index.Keys, func(e bson.E) bool { return !has(e.Key) })
+		return index.Unique && index.Partial == nil && !slices.ContainsFunc(index.Keys, func(key bson.E) bool { return !has(key) })
+	})
+}
+
+// fixes reports whether a filter admits one value of a field alone.
+func fixes(where *filter.Bound, stored string) bool {
+	return where != nil && slices.ContainsFunc(where.Conditions(), func(n *filter.Node) bool {
+		return n.Op == filter.Eq && n.Target.Stored == stored && len(n.Target.Arrays) == 0
 	})
 }
 
@@ -94,13 +97,15 @@ func (o order) sort(backward bool) bson.D {
 func (o order) beyond(position []bson.RawValue, backward bool) bson.D {
 	var alternatives bson.A
 	for i, k := range o {
-		for _, range_ := range k.beyond(position[i], backward) {
-			alternative := bson.D{}
-			for j, equal := range o[:i] {
-				alternative = append(alternative, bson.E{Key: equal.stored, Value: position[j]})
-			}
-			alternatives = append(alternatives, append(alternative, range_))
+		beyond, ok := k.beyond(position[i], backward)
+		if !ok {
+			continue
 		}
+		alternative := make(bson.D, 0, i+1)
+		for j, equal := range o[:i] {
+			alternative = append(alternative, bson.E{Key: equal.stored, Value: bson.D{{Key: "$eq", Value: position[j]}}})
+		}
+		alternatives = append(alternatives, append(alternative, beyond))
 	}
 	switch len(alternatives) {
 	case 0:
@@ -114,24 +119,26 @@ func (o order) beyond(position []bson.RawValue, backward bool) bson.D {
 // nothing is the condition that no document fulfils.
 var nothing = bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{}}}}}
 
-// beyond returns the ranges of one key that lie beyond a value. MongoDB compares
-// within a type, so null, which is less than all values, is a range of its own.
-func (k orderKey) beyond(value bson.RawValue, backward bool) []bson.E {
-	down := k.descending != backward
-	isNull := value.Type == bson.TypeNull
+// beyond returns the range of one key that lies beyond a value, false for none.
+//
+// A $gt of the query language compares within one type: it would lose the
+// documents that have null there, or nothing, or a value of another type, as
+// those have that were stored before the schema said what it says. The one of
+// an $expr follows the order of a sort, save that it takes a missing field for
+// less than null. An id is always there, and of one type.
+func (k orderKey) beyond(value bson.RawValue, backward bool) (bson.E, bool) {
+	op := "$gt"
+	if k.descending != backward {
+		op = "$lt"
+	}
 	switch {
-	case isNull && down:
-		return nil
-	case isNull:
-		return []bson.E{{Key: k.stored, Value: bson.D{{Key: "$ne", Value: nil}}}}
-	case !down:
-		return []bson.E{{Key: k.stored, Value: bson.D{{Key: "$gt", Value: value}}}}
+	case k.stored == "_id":
+		return bson.E{Key: k.stored, Value: bson.D{{Key: op, Value: value}}}, true
+	case value.Type == bson.TypeNull && op == "$lt":
+		return bson.E{}, false
 	}
-	less := bson.E{Key: k.stored, Value: bson.D{{Key: "$lt", Value: value}}}
-	if !k.nulls {
-		return []bson.E{less}
-	}
-	return []bson.E{less, {Key: k.stored, Value: nil}}
+	literal := bson.D{{Key: "$literal", Value: value}}
+	return bson.E{Key: "$expr", Value: bson.D{{Key: op, Value: bson.A{"$" + k.stored, literal}}}}, true
 }
 
 // valueOf returns the value that gives a document its place: null where it has
@@ -144,25 +151,13 @@ func (k orderKey) valueOf(doc bson.Raw) bson.RawValue {
 	return value
 }
 
-// admits reports whether a value can be that of a document. A cursor that was
-// made by hand must not bring anything else into a condition.
-func (k orderKey) admits(value bson.RawValue) bool {
-	if value.Type == bson.TypeNull {
+// places reports whether a value can give a document its place. A cursor that
+// was made by hand must not bring anything else into a condition.
+func places(value bson.RawValue) bool {
+	switch value.Type {
+	case bson.TypeNull, bson.TypeString, bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128, bson.TypeBoolean,
+		bson.TypeDateTime, bson.TypeTimestamp, bson.TypeObjectID, bson.TypeBinary:
 		return true
 	}
-	return slices.Contains(typesOf[k.kind], value.Type)
-}
-
-// typesOf are the types in which MongoDB may hold what is sorted by, those of
-// others' writes included.
-var typesOf = map[bsonjson.Kind][]bson.Type{
-	bsonjson.String:   {bson.TypeString},
-	bsonjson.Int:      {bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128},
-	bsonjson.Double:   {bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128},
-	bsonjson.Decimal:  {bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128},
-	bsonjson.Bool:     {bson.TypeBoolean},
-	bsonjson.Date:     {bson.TypeDateTime},
-	bsonjson.ObjectID: {bson.TypeObjectID},
-	bsonjson.UUID:     {bson.TypeBinary},
-	bsonjson.Binary:   {bson.TypeBinary},
+	return false
 }

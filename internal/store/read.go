@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/xoptions"
 )
 
 // Get returns the document with an id, NotFound where there is none. It must
@@ -50,7 +52,7 @@ func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
 	if filter == nil {
 		filter = emptyDocument
 	}
-	cursor, err := s.collection(q.Collection).Find(ctx, filter, q.options())
+	cursor, err := s.collection(q.Collection).Find(ctx, filter, q.options(s.maxTime(ctx)))
 	if err != nil {
 		return nil, s.failed(ctx, err)
 	}
@@ -59,8 +61,20 @@ func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
 
 var emptyDocument = bson.Raw{5, 0, 0, 0, 0}
 
-func (q Query) options() *options.FindOptionsBuilder {
+// maxTime is how many milliseconds MongoDB may work on a command. The driver says
+// that of every command but those that open a cursor, which may outlive their
+// context elsewhere; here none does.
+func (s *Store) maxTime(ctx context.Context) int64 {
+	left := s.timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	return min(max(left.Milliseconds(), 1), math.MaxInt32)
+}
+
+func (q Query) options(maxTime int64) *options.FindOptionsBuilder {
 	o := options.Find()
+	addToCommand(xoptions.SetInternalFindOptions(o, commandFields, bson.D{{Key: "maxTimeMS", Value: maxTime}}))
 	if q.Sort != nil {
 		o.SetSort(q.Sort)
 	}
@@ -84,6 +98,9 @@ func (q Query) options() *options.FindOptionsBuilder {
 // limit or, before, at 16 MiB; more says that there are documents beyond it. The
 // documents are parts of one answer: who keeps one keeps them all.
 func (s *Store) FindBatch(ctx context.Context, q Query) (docs []bson.Raw, more bool, err error) {
+	if q.Limit > 0 {
+		q.Batch = int32(min(q.Limit, math.MaxInt32-1)) + 1
+	}
 	rows, err := s.Find(ctx, q)
 	if err != nil {
 		return nil, false, err
@@ -131,6 +148,17 @@ func (s *Store) Explain(ctx context.Context, q Query) (command bson.D, reply bso
 	reply, err = s.database.RunCommand(outside(s.named(ctx, q.Collection)),
 		bson.D{{Key: "explain", Value: command}, {Key: "verbosity", Value: "executionStats"}}).Raw()
 	return command, reply, s.failed(ctx, err)
+}
+
+// commandFields is the driver's name for what is put into a command as it is.
+const commandFields = "addCommandFields"
+
+// addToCommand holds that the driver took what to put into a command: it refuses
+// but for a programmer's error.
+func addToCommand(err error) {
+	if err != nil {
+		panic("store: " + err.Error())
+	}
 }
 
 // maxFirstBatch bounds the documents that a limit alone makes come at once.
