@@ -102,11 +102,15 @@ type List struct {
 
 // Add notes one problem; those after the hundredth are dropped.
 func (l *List) Add(pointer, code, format string, args ...any) {
-	if len(l.Items) >= maxItems {
+	if l.Full() {
 		return
 	}
 	l.Items = append(l.Items, Item{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
 }
+
+// Full reports whether the list takes no more, so that what goes on for the sake
+// of finding every problem can stop.
+func (l *List) Full() bool { return len(l.Items) >= maxItems }
 
 // Has reports whether a problem is noted at pointer.
 func (l *List) Has(pointer string) bool {

@@ -87,7 +87,7 @@ func operandOf(n *Node) any {
 		return elementOf(n.Nodes[0])
 	case values, every:
 		if len(n.Nodes) == 0 {
-			return n.Values
+			return append([]bson.RawValue{}, n.Values...) // nil would become null
 		}
 		matches := make(bson.A, len(n.Nodes))
 		for i, inner := range n.Nodes {

@@ -24,6 +24,8 @@ const (
 	MaxConditions = 200
 	// MaxValues is how many values one $in, $nin or $all lists.
 	MaxValues = 1000
+	// MaxPath is how long a path is, in bytes.
+	MaxPath = 1000
 	// MaxSearch is how long the words of a $text are, in bytes.
 	MaxSearch = 1000
 )
@@ -108,6 +110,9 @@ func (b *Bound) Empty() bool { return b.root.empty() }
 
 // Conditions are those that must all hold, with no And among them.
 func (b *Bound) Conditions() []*Node { return flat(b.root.Nodes, nil) }
+
+// Root returns the outermost condition, an And. It must not be changed.
+func (b *Bound) Root() *Node { return b.root }
 
 // Walk calls visit for every condition, outer ones first. It does not go into
 // what is asked of related documents.

@@ -230,11 +230,24 @@ func TestResolveNamesTheArraysOnTheWay(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that any text gives either a filter or a fault, and that what
-// a filter becomes is BSON.
+// FuzzParse holds that any text gives either a filter or a fault, that what a
+// filter becomes is BSON, and that no filter makes Match fail.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"age": {"$not": {"$in": [1]}}}`, `{"$or": [{"tags": ["a"]}, {"meta.x": {"y": null}}]}`, `{"a": 1e999}`, `[`} {
+	for _, seed := range []string{`{}`, `{"age": {"$not": {"$in": [1]}}}`, `{"$or": [{"tags": ["a"]}, {"meta.x": {"y": null}}]}`, `{"a": 1e999}`, `[`,
+		`{"tags": {"$all": ["a"], "$size": 2, "$elemMatch": {"$gt": "a", "$not": {"$regex": "b"}}}}`,
+		`{"lines": {"$all": [{"$elemMatch": {"sku": "x"}}], "$elemMatch": {"$or": [{"sku": {"$exists": true}}]}}}`,
+		`{"status": {"$regex": "^a(b|c)*$", "$options": "ims"}}`, `{"$text": {"$search": "a", "$language": "en", "$caseSensitive": true}}`,
+		`{"place": {"$near": {"$geometry": {"type": "Point", "coordinates": [1, 2]}, "$maxDistance": 5, "$minDistance": 1}}}`,
+		`{"place": {"$geoWithin": {"$geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 0]]]}}}}`,
+		`{"place": {"$geoWithin": {"$box": [[0, 0], [1, 1]]}}, "meta": {"$geoWithin": {"$centerSphere": [[0, 0], 1]}}}`,
+		`{"friends": {"$every": {"best": {"$is": null}}}, "best": {"$none": {"age": 1}}}`,
+	} {
 		f.Add(seed)
+	}
+	doc, err := bson.Marshal(bson.D{{Key: "age", Value: 1}, {Key: "tags", Value: bson.A{"a", bson.A{}}}, {Key: "lines", Value: bson.A{bson.D{{Key: "sku", Value: "x"}}}},
+		{Key: "meta", Value: bson.D{{Key: "x", Value: bson.A{1, nil}}}}})
+	if err != nil {
+		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
 		var faults fault.List
@@ -245,15 +258,29 @@ func FuzzParse(f *testing.F) {
 		if tree == nil {
 			return
 		}
-		bound := tree.Bind(filter.Fields(fields), &faults)
+		bound := tree.Bind(everything, &faults)
 		if (bound == nil) != (len(faults.Items) > 0) {
 			t.Fatalf("bound %v, faults %v", bound, faults.Items)
 		}
 		if bound == nil {
 			return
 		}
-		if _, err := bson.Marshal(bound.BSON()); err != nil {
+		if _, err := bson.Marshal(plain(t, bound).BSON()); err != nil {
 			t.Fatal(err)
 		}
+		bound.Match(doc)
 	})
+}
+
+// plain replaces what is asked of relations by conditions on fields.
+func plain(t *testing.T, bound *filter.Bound) *filter.Bound {
+	t.Helper()
+	resolved, err := bound.Resolve(func(n *filter.Node) (*filter.Node, error) {
+		inner := plain(t, n.Related())
+		return filter.Combine(filter.Nor, filter.InValues(filter.Target{Stored: n.Path + "Id"}, nil), filter.Combine(filter.Or), inner.Root()), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
 }

@@ -52,6 +52,9 @@ func (p *paramParser) param(name string, given []string) *Node {
 	path, word := splitParam(name)
 	op, ok := operator("$" + word)
 	switch {
+	case len(name) > MaxPath:
+		p.faults.Add(shorten(name), "limit", "is a name of over %d bytes", MaxPath)
+		return nil
 	case word == plainOptions:
 		if !p.params.Has(path + "[regex]") {
 			p.fault(at, "unknown-operator", "stands beside %s[regex]", path)

@@ -105,7 +105,13 @@ func (p *parser) conjunction(src jsontext.Value, at place) *Node {
 		return n
 	}
 	for name, operand := range members(src) {
-		if strings.HasPrefix(name, "$") {
+		switch {
+		case p.faults.Full():
+			return n
+		case len(name) > MaxPath:
+			p.fault(at, "limit", "holds a name of over %d bytes", MaxPath)
+			continue
+		case strings.HasPrefix(name, "$"):
 			n.add(p.alone(name, operand, at.member(name)))
 			continue
 		}
@@ -195,7 +201,13 @@ func (p *parser) field(s subject, operand jsontext.Value, at place) []*Node {
 	}
 	var nodes []*Node
 	for name, value := range members(operand) {
-		if name == optionsName {
+		switch {
+		case p.faults.Full():
+			return nodes
+		case len(name) > MaxPath:
+			p.fault(at, "limit", "holds a name of over %d bytes", MaxPath)
+			continue
+		case name == optionsName:
 			p.options(operand, at.member(name))
 			continue
 		}

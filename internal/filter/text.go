@@ -67,6 +67,10 @@ func (p *parser) record(src jsontext.Value, fields []bsonjson.Field, at place) (
 	}
 	builder := bsonjson.NewBuilder(len(src))
 	for name, operand := range members(src) {
+		if len(name) > MaxPath || p.faults.Full() {
+			p.fault(at, "limit", "holds a name of over %d bytes", MaxPath)
+			break
+		}
 		i := slices.IndexFunc(fields, func(f bsonjson.Field) bool { return f.Name == name })
 		if i < 0 {
 			p.unknown(name, at.member(name), false, bsonjson.NewFields(fields, false).Names())

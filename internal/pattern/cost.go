@@ -47,18 +47,21 @@ func (p *Pattern) Bounded() error {
 }
 
 // unlimited returns a copy with counted repeats as unlimited ones: what is
-// ambiguous in ten rounds is so in any number.
+// ambiguous in ten rounds is so in any number. A part that matches in one way
+// alone may be repeated a fixed number of times, and stands for itself.
 func unlimited(t *syntax.Regexp) *syntax.Regexp {
 	c := *t
 	c.Sub = make([]*syntax.Regexp, len(t.Sub))
 	for i, sub := range t.Sub {
 		c.Sub[i] = unlimited(sub)
 	}
-	if t.Op != syntax.OpRepeat || t.Max == 1 {
+	switch {
+	case t.Op != syntax.OpRepeat || t.Max == 1:
 		return &c
-	}
-	if t.Max == 0 {
+	case t.Max == 0:
 		return &syntax.Regexp{Op: syntax.OpEmptyMatch}
+	case t.Min == t.Max && !hasChoice(c.Sub[0]):
+		return c.Sub[0]
 	}
 	c.Op = syntax.OpPlus
 	if t.Min == 0 {
@@ -66,6 +69,15 @@ func unlimited(t *syntax.Regexp) *syntax.Regexp {
 	}
 	c.Min, c.Max = 0, 0
 	return &c
+}
+
+// hasChoice reports whether an expression leaves open how it matches.
+func hasChoice(t *syntax.Regexp) bool {
+	switch t.Op {
+	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest, syntax.OpRepeat, syntax.OpAlternate:
+		return true
+	}
+	return slices.ContainsFunc(t.Sub, hasChoice)
 }
 
 // ambiguous reports whether a character leads from one state of a loop to the
