@@ -122,12 +122,18 @@ func weightOf(params map[string]string) float64 {
 
 // minimal reports whether Prefer asks for no document in the answer (RFC 7240
 // section 4.2).
-func minimal(h http.Header) bool {
+func minimal(h http.Header) bool { return prefers(h, "return", "minimal") }
+
+// dryRun reports whether Prefer asks to carry a transaction out and store
+// nothing.
+func dryRun(h http.Header) bool { return prefers(h, "tx", "rollback") }
+
+func prefers(h http.Header, preference, wanted string) bool {
 	for _, value := range h["Prefer"] {
 		for each := range strings.SplitSeq(value, ",") {
 			name, given, _ := strings.Cut(strings.TrimSpace(each), "=")
 			given, _, _ = strings.Cut(given, ";")
-			if strings.EqualFold(strings.TrimSpace(name), "return") && strings.Trim(strings.TrimSpace(given), `"`) == "minimal" {
+			if strings.EqualFold(strings.TrimSpace(name), preference) && strings.Trim(strings.TrimSpace(given), `"`) == wanted {
 				return true
 			}
 		}

@@ -41,6 +41,10 @@ func (x *exchange) serve(r route) error {
 
 // once has the request carried out once for its key.
 func (x *exchange) once(r route) error {
+	if dryRun(x.request.Header) {
+		return fault.New(fault.InvalidParameter, "a request that is to store nothing needs no key").WithItems(
+			fault.Item{Pointer: keyHeader, Code: "format", Detail: "has no meaning with Prefer: tx=rollback"})
+	}
 	request, body, err := x.keyed()
 	if err != nil {
 		return err

@@ -110,6 +110,7 @@ func TestAKeyIsThatOfOneRequest(t *testing.T) {
 	for _, bad := range []string{``, `""`, `"`, `"a`, `"a"b`, `a b`, `"\a"`, `"a"; b=c`, `ü`, `"a","b"`, strings.Repeat("k", 256)} {
 		s.do("POST", "/v1/strings", `{"id":"n","name":"Ada"}`, "Idempotency-Key: "+bad).problem(400, "invalid-parameter", "Idempotency-Key")
 	}
+	s.do("POST", "/v1/strings", `{"id":"n","name":"Ada"}`, "Idempotency-Key: n", "Prefer: tx=rollback").problem(400, "invalid-parameter", "Idempotency-Key")
 	s.do("GET", "/v1/strings/x", "", key).is(200)
 }
 

@@ -39,6 +39,9 @@ func (x *exchange) fitsSession(r route, ids []string) error {
 	if r.Access == openapi.Writes && len(x.request.Header[keyHeader]) > 0 {
 		faults.Add(keyHeader, "format", "has no meaning in a session; give the key to its commit")
 	}
+	if dryRun(x.request.Header) {
+		faults.Add("Prefer", "format", "tx=rollback has no meaning in a session; abort it")
+	}
 	return faults.Err(fault.InvalidParameter, "the headers do not fit a session")
 }
 

@@ -114,6 +114,7 @@ func TestWhatIsNoSession(t *testing.T) {
 	in, id := s.session()
 	s.do("POST", "/v1/strings", `{"id":"a","name":"a"}`, in, "Idempotency-Key: k").problem(400, "invalid-parameter", "Idempotency-Key")
 	s.do("GET", "/v1/strings", "", in).is(200)
+	s.do("POST", "/v1/strings", `{"id":"a","name":"a"}`, in, "Prefer: tx=rollback").problem(400, "invalid-parameter", "Prefer")
 	s.do("POST", "/v1/_sessions?x=1", "").problem(400, "invalid-parameter", "x")
 	s.do("POST", "/v1/_sessions/"+id+"/abort", "").is(204)
 }
