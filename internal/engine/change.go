@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/fault"
+)
+
+// changeTime is how long a change is computed anew when other writes to the
+// same document come between.
+const changeTime = 5 * time.Second
+
+// change reads the document, computes what it becomes and stores that if the
+// document is still the one that was read; else it begins anew.
+func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
+	for until := time.Now().Add(changeTime); ; {
+		current, err := e.store.Get(ctx, op.collection.Name, op.id)
+		if err != nil {
+			return Result{}, err
+		}
+		version := Version(current)
+		if err := op.precondition.admits(version); err != nil {
+			return Result{}, err
+		}
+		next, err := op.next(current)
+		if err != nil {
+			return Result{}, err
+		}
+		done, err := e.swap(ctx, op, version, current, next)
+		if err != nil || done {
+			return Result{Document: next}, err
+		}
+		if time.Now().After(until) {
+			return Result{}, fault.New(fault.WriteConflict, "other writes to the same document were in the way")
+		}
+	}
+}
+
+// swap stores or deletes, and reports whether the document had the version.
+func (e *Engine) swap(ctx context.Context, op *operation, version int64, current, next bson.Raw) (done bool, err error) {
+	if op.verb == Delete {
+		return e.remove(ctx, op, &version)
+	}
+	err = e.keep(ctx, added(op.collection, current, next, ""), func(ctx context.Context) (bool, error) {
+		done, err = e.store.Replace(ctx, op.collection.Name, op.id, version, next)
+		return done, err
+	})
+	return done, err
+}
+
+// remove deletes a document, where version is not nil only in that version, and
+// sees to what refers to it. It reports whether there was one to delete.
+func (e *Engine) remove(ctx context.Context, op *operation, version *int64) (deleted bool, err error) {
+	if len(op.collection.Referrers) == 0 {
+		return e.store.Delete(ctx, op.collection.Name, op.id, version)
+	}
+	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
+		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, version)
+		if err != nil || !deleted {
+			return err
+		}
+		return e.settleReferrers(ctx, op.collection, []bson.RawValue{op.id}, op.now)
+	})
+	return deleted, err
+}
+
+// next computes what the stored document becomes; nil for Delete.
+func (op *operation) next(current bson.Raw) (bson.Raw, error) {
+	var body bson.Raw
+	switch op.verb {
+	case Replace:
+		body = op.body
+	case Merge:
+		body = bsonjson.Merge(withoutSystem(current), op.body, op.collection.Fields, op.now)
+	case Update, JSONPatch:
+		patched, err := op.patch.Apply(current, op.now)
+		if err != nil {
+			return nil, err
+		}
+		body = withoutSystem(patched)
+	default:
+		return nil, nil
+	}
+	next := op.successor(current, body)
+	var faults fault.List
+	if op.verb != Replace { // which was checked as it came
+		op.check(next, &faults)
+	}
+	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")
+}
