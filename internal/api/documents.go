@@ -133,6 +133,7 @@ func (x *exchange) createArray(write engine.Write, form form) error {
 	for i, element := range elements {
 		writes[i] = write
 		writes[i].Body, writes[i].Pointer = element, "/"+strconv.Itoa(i)
+		writes[i].Place = writes[i].Pointer
 	}
 	results, err := x.apply(writes...)
 	if err != nil {

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/observe":             {"internal/fault"},
 	"internal/coalesce":            {},
 	"internal/store":               {"internal/fault", "internal/coalesce", "internal/bsonjson", "internal/schema", "internal/observe"},
-	"internal/engine":              {"internal/fault", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update"},
+	"internal/engine":              {"internal/fault", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update"},
 	"internal/api":                 {"internal/fault", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/config":              {"internal/nearest"},

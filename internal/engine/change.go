@@ -18,14 +18,11 @@ const changeTime = 5 * time.Second
 // document is still the one that was read; else it begins anew.
 func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 	for until := time.Now().Add(changeTime); ; {
-		current, err := e.store.Get(ctx, op.collection.Name, op.id)
+		current, err := e.current(ctx, op)
 		if err != nil {
 			return Result{}, err
 		}
 		version := Version(current)
-		if err := op.precondition.admits(version); err != nil {
-			return Result{}, err
-		}
 		next, err := op.next(current)
 		if err != nil {
 			return Result{}, err
@@ -38,6 +35,26 @@ func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 			return Result{}, fault.New(fault.WriteConflict, "other writes to the same document were in the way")
 		}
 	}
+}
+
+// current returns the stored document, which is as the operation demands.
+func (e *Engine) current(ctx context.Context, op *operation) (bson.Raw, error) {
+	doc, err := e.store.Get(ctx, op.collection.Name, op.id)
+	if err != nil {
+		return nil, err
+	}
+	return doc, op.admits(doc)
+}
+
+// admits holds what the operation demands against the stored document.
+func (op *operation) admits(doc bson.Raw) error {
+	if err := op.precondition.admits(Version(doc)); err != nil {
+		return err
+	}
+	if op.require != nil && !op.require.filter.Match(doc) {
+		return fault.New(fault.RequirementFailed, "the stored document does not match what is required of it")
+	}
+	return nil
 }
 
 // swap stores or deletes, and reports whether the document had the version.

@@ -50,7 +50,7 @@ func provision(t *testing.T, e *engine.Engine, s *store.Store) {
 }
 
 func create(c *schema.Collection, pointer, body string) engine.Write {
-	return engine.Write{Verb: engine.Create, Collection: c, Body: []byte(body), Pointer: pointer}
+	return engine.Write{Verb: engine.Create, Collection: c, Body: []byte(body), Place: pointer, Pointer: pointer}
 }
 
 func on(verb engine.Verb, c *schema.Collection, id, body string) engine.Write {

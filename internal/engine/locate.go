@@ -6,12 +6,38 @@ import (
 	"github.com/sheafdb/sheaf/internal/fault"
 )
 
-// located returns err with the place of the operation's body before its
-// pointers.
-func located(err error, op *operation) error { return locatedAt(err, op.pointer) }
+// located returns err with the place of the operation that it is about: before
+// the pointers of its items, or as an item of its own.
+func located(err error, op *operation) error {
+	if err == nil || op.place == "" {
+		return err
+	}
+	e := fault.From(err)
+	if len(e.Items) > 0 || !ofOperation[e.Code] {
+		return locatedAt(err, op.pointer)
+	}
+	at := op.place
+	if e.Code == fault.RequirementFailed {
+		at += "/require"
+	}
+	return fault.Wrap(err, e.Code, "%s: %s", strings.TrimPrefix(op.place, "/"), e.Detail).WithItems(
+		fault.Item{Pointer: at, Code: string(e.Code), Detail: e.Detail})
+}
 
+// ofOperation are the failures that one operation is the reason of.
+var ofOperation = map[fault.Code]bool{
+	fault.NotFound: true, fault.DuplicateKey: true, fault.ReferenceViolation: true, fault.VersionConflict: true,
+	fault.PayloadTooLarge: true, fault.ValidationFailed: true, fault.RequirementFailed: true, fault.PatchFailed: true,
+}
+
+// ofWhole are the failures that are about no part of the input.
+var ofWhole = map[fault.Code]bool{
+	fault.WriteConflict: true, fault.DatabaseUnavailable: true, fault.Timeout: true, fault.Overloaded: true, fault.Internal: true,
+}
+
+// locatedAt returns err with a place of the input before its pointers.
 func locatedAt(err error, pointer string) error {
-	if err == nil || pointer == "" {
+	if err == nil || pointer == "" || ofWhole[fault.From(err).Code] {
 		return err
 	}
 	e := fault.From(err)

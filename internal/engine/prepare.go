@@ -7,6 +7,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/update"
 )
@@ -18,13 +19,22 @@ type operation struct {
 	collection   *schema.Collection
 	id           bson.RawValue
 	precondition Precondition
-	pointer      string
-	now          time.Time
+	// require is what the stored document must match, nil for nothing.
+	require *requirement
+	// place is where the operation lies in what the client sent, and pointer where
+	// its document or change does.
+	place, pointer string
+	now            time.Time
 
 	// document is the whole new one of Create, and of a Replace that creates.
 	document bson.Raw
-	// awaitsID is set while the document has a placeholder for its id.
-	awaitsID bool
+	// awaitsID is set while the document has a placeholder for its id, allocated
+	// once the service has given it one.
+	awaitsID, allocated bool
+	// late is set where the operation mentions what only running others tells: it
+	// is prepared again then. provisional is one that mentions what changes when
+	// ids are allocated.
+	late, provisional bool
 	// body is what was sent, without system fields.
 	body bson.Raw
 	// patch is the change of Update and JSONPatch, direct the former as one that
@@ -41,25 +51,13 @@ type operation struct {
 	joins []*join
 }
 
-// prepare decodes and checks all writes. It gathers the faults of all; text
-// that is no JSON ends it.
-func prepare(writes []Write, now time.Time) ([]*operation, error) {
-	now = now.UTC().Truncate(time.Millisecond)
-	operations := make([]*operation, len(writes))
-	var faults fault.List
-	for i, w := range writes {
-		op := &operation{verb: w.Verb, collection: w.Collection, id: w.ID, precondition: w.Precondition, pointer: w.Pointer, now: now, minimal: w.Minimal}
-		if err := op.prepare(w, &faults); err != nil {
-			return nil, located(err, op)
-		}
-		operations[i] = op
-	}
-	return operations, faults.Err(fault.ValidationFailed, "the document breaks the schema of the collection")
-}
-
+// prepare decodes and checks one write. What is wrong with its values is noted;
+// an error is text that is no JSON.
 func (op *operation) prepare(w Write, faults *fault.List) error {
+	op.prepareID(w, faults)
+	op.prepareRequire(w, faults)
 	switch op.verb {
-	case Delete:
+	case Delete, Read:
 		return nil
 	case Create:
 		return op.prepareNested(w, 0, faults)
@@ -84,6 +82,51 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 		op.matchSystem(decoded, faults)
 	}
 	return nil
+}
+
+// prepareID reads an id that came as JSON.
+func (op *operation) prepareID(w Write, faults *fault.List) {
+	if w.IDText == nil {
+		return
+	}
+	before, at := len(faults.Items), w.Place+"/id"
+	id, err := op.collection.DecodeID(w.IDText, at, faults)
+	if len(faults.Items) == before && (err != nil || !isSet(id)) {
+		faults.Add(at, "type", "is not an id")
+	}
+	op.id = id
+}
+
+// requirement is a filter that the stored document must match.
+type requirement struct {
+	filter *filter.Bound
+	bson   bson.Raw
+}
+
+// prepareRequire reads the filter that the stored document must match.
+func (op *operation) prepareRequire(w Write, faults *fault.List) {
+	if w.Require == nil {
+		return
+	}
+	at := w.Place + "/require"
+	tree := filter.Parse(w.Require, at, faults)
+	if tree == nil {
+		return
+	}
+	bound := tree.Bind(filter.Fields(op.collection.Fields), faults)
+	switch {
+	case bound == nil || bound.Empty():
+		return
+	case !bound.Matchable():
+		faults.Add(at, "unknown-operator", "$text, $near, $geoWithin and conditions on relations do not stand here")
+		return
+	}
+	text, err := bson.Marshal(bound.BSON())
+	if err != nil {
+		faults.Add(at, "syntax", "is not a filter that MongoDB takes")
+		return
+	}
+	op.require = &requirement{bound, text}
 }
 
 func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List) {

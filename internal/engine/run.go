@@ -6,51 +6,122 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// runAll carries out the operations of a transaction.
-func (e *Engine) runAll(ctx context.Context, ops []*operation) ([]Result, error) {
-	if createsAlone(ops) {
-		return e.insertAll(ctx, ops)
+// attempt is one to carry out the operations of a plan in a transaction.
+type attempt struct {
+	*Engine
+	*plan
+	results []Result
+}
+
+// all carries out the operations in order. Neighbours that can share commands
+// do: creates one command a collection, and so do reads.
+func (r *attempt) all(ctx context.Context) error {
+	for i := 0; i < len(r.ops); {
+		n, err := 1, error(nil)
+		switch op := r.ops[i]; {
+		case op.shares(Create):
+			n = r.neighbours(i, Create)
+			err = r.creates(ctx, i, n)
+		case op.shares(Read):
+			n = r.neighbours(i, Read)
+			err = r.reads(ctx, i, n)
+		default:
+			err = r.one(ctx, i)
+		}
+		if err != nil {
+			return err
+		}
+		i += n
 	}
-	results := make([]Result, len(ops))
-	for i, op := range ops {
+	return nil
+}
+
+// shares reports whether an operation can share a command with others of a verb.
+func (op *operation) shares(verb Verb) bool {
+	return op.verb == verb && !op.late && op.tree == nil
+}
+
+// neighbours returns how many operations from i on share commands.
+func (r *attempt) neighbours(i int, verb Verb) int {
+	n := 1
+	for i+n < len(r.ops) && r.ops[i+n].shares(verb) {
+		n++
+	}
+	return n
+}
+
+// one carries out one operation, with what it mentions of those before it.
+func (r *attempt) one(ctx context.Context, i int) error {
+	op := r.ops[i]
+	if op.late {
 		var err error
-		if results[i], err = e.run(ctx, op); err != nil {
-			return nil, located(err, op)
+		if op, err = r.realize(ctx, r.plan, i, func(j int) bson.Raw { return r.results[j].Document }); err != nil {
+			return err
 		}
 	}
-	return results, nil
+	result, err := r.Engine.run(ctx, op)
+	r.results[i] = result
+	return located(err, op)
 }
 
-// createsAlone reports whether the operations are new documents of one
-// collection, which can go out as one command.
-func createsAlone(ops []*operation) bool {
-	for _, op := range ops {
-		if op.verb != Create || op.collection != ops[0].collection || op.tree != nil {
-			return false
-		}
-	}
-	return true
-}
-
-func (e *Engine) insertAll(ctx context.Context, ops []*operation) ([]Result, error) {
-	docs, results := make([]bson.Raw, len(ops)), make([]Result, len(ops))
+// creates stores the documents of n operations from the i-th on.
+func (r *attempt) creates(ctx context.Context, i, n int) error {
 	var refs []wanted
 	created := refSet{}
-	for i, op := range ops {
-		docs[i], results[i] = op.document, Result{Created: true, Document: op.document}
+	for j := i; j < i+n; j++ {
+		op := r.ops[j]
+		r.results[j] = Result{Created: true, Document: op.document}
 		refs = append(refs, added(op.collection, nil, op.document, op.pointer)...)
 		created.add(op.collection.Name, op.id)
 	}
-	failures, err := e.store.InsertMany(ctx, ops[0].collection.Name, docs)
-	if err != nil {
-		return nil, err
+	for _, group := range byCollection(r.ops[i : i+n]) {
+		docs := make([]bson.Raw, len(group))
+		for j, op := range group {
+			docs[j] = op.document
+		}
+		failures, err := r.store.InsertMany(ctx, group[0].collection.Name, docs)
+		if err != nil {
+			return err
+		}
+		if len(failures) > 0 {
+			return located(failures[0].Err, group[failures[0].Index])
+		}
 	}
-	if len(failures) > 0 {
-		return nil, located(failures[0].Err, ops[failures[0].Index])
+	return r.holdReferences(ctx, refs, created, nil)
+}
+
+// maxReadBytes bounds the documents that one batch reads, in bytes of BSON.
+const maxReadBytes = 64 << 20
+
+// reads reads the documents of n operations from the i-th on.
+func (r *attempt) reads(ctx context.Context, i, n int) error {
+	ops, found := r.ops[i:i+n], make(map[*schema.Collection]map[string]bson.Raw)
+	for _, group := range byCollection(ops) {
+		ids := make([]bson.RawValue, len(group))
+		for j, op := range group {
+			ids[j] = op.id
+		}
+		docs, err := r.store.GetMany(ctx, group[0].collection.Name, ids, maxReadBytes)
+		if err != nil {
+			return err
+		}
+		found[group[0].collection] = docs
 	}
-	return results, e.holdReferences(ctx, refs, created, nil)
+	for j, op := range ops {
+		doc, ok := found[op.collection][store.IDKey(op.id)]
+		if !ok {
+			return located(notFound(op.collection), op)
+		}
+		if err := op.admits(doc); err != nil {
+			return located(err, op)
+		}
+		r.results[i+j] = Result{Document: doc}
+	}
+	return nil
 }
 
 // run carries out one operation.
@@ -58,7 +129,10 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 	switch {
 	case op.verb == Create:
 		return e.insert(ctx, op)
-	case op.verb == Delete && op.precondition == (Precondition{}):
+	case op.verb == Read:
+		doc, err := e.current(ctx, op)
+		return Result{Document: doc}, err
+	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil:
 		return Result{}, e.delete(ctx, op)
 	case op.verb == Update:
 		return e.update(ctx, op)
@@ -90,9 +164,13 @@ func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
 func (e *Engine) delete(ctx context.Context, op *operation) error {
 	deleted, err := e.remove(ctx, op, nil)
 	if err == nil && !deleted {
-		return fault.New(fault.NotFound, "%s has no document with this id", op.collection.Name)
+		return notFound(op.collection)
 	}
 	return err
+}
+
+func notFound(c *schema.Collection) error {
+	return fault.New(fault.NotFound, "%s has no document with this id", c.Name)
 }
 
 // insertAbsent creates a document whose id the client chose, which must be free.

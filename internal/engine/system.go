@@ -41,7 +41,7 @@ func (op *operation) completeID(faults *fault.List) {
 func (op *operation) setID(id int64) {
 	const offset = 4 + 1 + len("_id\x00")
 	binary.LittleEndian.PutUint64(op.document[offset:], uint64(id))
-	op.id, op.awaitsID = bsonjson.IntValue(id), false
+	op.id, op.awaitsID, op.allocated = bsonjson.IntValue(id), false, true
 }
 
 // matchSystem admits system fields that came back as they were read: the id

@@ -59,6 +59,9 @@ func (e *Engine) update(ctx context.Context, op *operation) (Result, error) {
 		return e.change(ctx, op)
 	}
 	change := store.Change{ID: op.id, Guard: op.direct.Guard, Update: op.direct.Update, VersionOnly: op.minimal}
+	if op.require != nil {
+		change.Require = op.require.bson
+	}
 	if match != nil && !match.Any {
 		change.Versions = match.List
 	}

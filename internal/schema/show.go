@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
+	"github.com/sheafdb/sheaf/internal/fault"
 )
 
 // Show writes the compiled model for people: fields with their rules, indexes,
@@ -263,4 +264,10 @@ func hash(m *Model) string {
 // "must be an int".
 func (c *Collection) ParseID(text string) (bson.RawValue, error) {
 	return bsonjson.ParseText(text, c.idShape)
+}
+
+// DecodeID reads an id from JSON. What is wrong with it is noted at pointer; an
+// error is text that is no JSON.
+func (c *Collection) DecodeID(text []byte, pointer string, faults *fault.List) (bson.RawValue, error) {
+	return bsonjson.DecodeValue(text, c.idShape, bsonjson.Options{Pointer: pointer}, faults)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -11,6 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/xoptions"
+
+	"github.com/sheafdb/sheaf/internal/fault"
 )
 
 // Get returns the document with an id, NotFound where there is none. It must
@@ -29,6 +32,20 @@ func (s *Store) findOne(ctx context.Context, collection string, id bson.RawValue
 		return nil, notFound(collection)
 	}
 	return doc, s.failed(ctx, err)
+}
+
+// GetMany returns those documents that have one of some ids, by IDKey. It fails
+// with PayloadTooLarge where they come to more than most bytes.
+func (s *Store) GetMany(ctx context.Context, collection string, ids []bson.RawValue, most int) (map[string]bson.Raw, error) {
+	found, size := make(map[string]bson.Raw, len(ids)), 0
+	err := s.Each(ctx, Query{Collection: collection, Filter: In("_id", ids), Batch: int32(len(ids)) + 1}, func(doc bson.Raw) error {
+		if size += len(doc); size > most {
+			return fault.New(fault.PayloadTooLarge, "the documents to read come to more than %d bytes; read fewer at once", most)
+		}
+		found[IDKey(doc.Lookup("_id"))] = slices.Clone(doc)
+		return nil
+	})
+	return found, err
 }
 
 // Query says what to find. Its documents are those of MongoDB's find command.
@@ -215,9 +232,9 @@ func byVersion(id bson.RawValue, version int64) bson.Raw {
 }
 
 // byVersions returns the filter of one document in any of some versions that also
-// fulfils other conditions, a document's elements. No versions are all those that
-// Sheaf gave.
-func byVersions(id bson.RawValue, versions []int64, conditions bson.Raw) bson.Raw {
+// fulfils other conditions, a document's elements, and matches further filters. No
+// versions are all those that Sheaf gave.
+func byVersions(id bson.RawValue, versions []int64, conditions bson.Raw, further ...bson.Raw) bson.Raw {
 	top, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+len(conditions)+64))
 	dst = appendRaw(dst, "_id", id)
 	if len(versions) == 1 {
@@ -229,6 +246,14 @@ func byVersions(id bson.RawValue, versions []int64, conditions bson.Raw) bson.Ra
 		dst, _ = bsoncore.AppendDocumentEnd(dst, of)
 	}
 	dst = append(dst, conditions[4:len(conditions)-1]...)
+	if len(further) > 0 {
+		var all int32
+		all, dst = bsoncore.AppendArrayElementStart(dst, "$and")
+		for _, filter := range further {
+			dst = bsoncore.AppendDocumentElement(dst, "0", bsoncore.Document(filter)) // MongoDB does not read the names of an array
+		}
+		dst, _ = bsoncore.AppendArrayEnd(dst, all)
+	}
 	dst, _ = bsoncore.AppendDocumentEnd(dst, top)
 	return dst
 }

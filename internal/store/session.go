@@ -20,6 +20,7 @@ func (s *Store) Begin(ctx context.Context) (*Session, error) {
 		t.end()
 		return nil, mapError(ctx, err)
 	}
+	t.open = true
 	return &Session{t}, nil
 }
 

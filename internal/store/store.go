@@ -79,6 +79,7 @@ type Store struct {
 	coalesces   bool
 	pool        poolCounts
 	slots       *slotCounter
+	queue       *queue
 
 	// collections caches handles by name.
 	collections sync.Map
@@ -92,7 +93,7 @@ type Store struct {
 // a server that is older than 6.0, or neither part of a replica set nor of a
 // sharded cluster. No error quotes the connection string.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, coalesces: !o.NoCoalescing, slots: newSlotCounter()}
+	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, coalesces: !o.NoCoalescing, slots: newSlotCounter(), queue: newQueue()}
 	settings, err := s.clientOptions(o)
 	if err != nil {
 		return nil, err

@@ -75,6 +75,10 @@ type transaction struct {
 	// conflict is set where the failure is one that a new attempt can mend. It
 	// is noted here as fn may hide what the driver says.
 	conflict bool
+	// open is set for a session, which goes on over several calls.
+	open bool
+	// turns are the stripes of the queue that the transaction has the turn of.
+	turns []int
 }
 
 // enter makes what is done next be asked for by ctx.
@@ -171,6 +175,7 @@ func (t *transaction) abort() {
 
 // end gives the session back, and aborts what a panic of fn left open.
 func (t *transaction) end() {
+	defer t.leaveQueue()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
 	defer cancel()
 	t.session.EndSession(ctx)

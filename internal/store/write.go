@@ -115,6 +115,8 @@ type Change struct {
 	Versions []int64
 	// Guard are further conditions of a filter, Update has MongoDB's operators.
 	Guard, Update bson.Raw
+	// Require is another filter that the document must match, nil for none.
+	Require bson.Raw
 	// VersionOnly leaves all but the id and the version out of the answer.
 	VersionOnly bool
 }
@@ -133,7 +135,11 @@ func (s *Store) Update(ctx context.Context, collection string, change Change) (b
 	if change.VersionOnly {
 		o.SetProjection(versionOnly)
 	}
-	filter := byVersions(change.ID, change.Versions, change.Guard)
+	var further []bson.Raw
+	if change.Require != nil {
+		further = append(further, change.Require)
+	}
+	filter := byVersions(change.ID, change.Versions, change.Guard, further...)
 	doc, err := s.collection(collection).FindOneAndUpdate(ctx, filter, change.Update, o).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) || transactionOf(ctx) == nil && misfits(err) {
 		return nil, nil

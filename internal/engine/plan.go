@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+// plan is a batch of writes as operations that are ready to run. What an
+// operation mentions of one that has not run yet, such as a document to be read,
+// is put in while the transaction runs, on every attempt anew; all else is
+// settled.
+type plan struct {
+	writes []Write
+	now    time.Time
+	ops    []*operation
+	// names are the places of writes that have one.
+	names map[string]int
+	// mentions are those of each write; nil where there are none.
+	mentions [][]mention
+	// size is how much text mentions put in, in bytes.
+	size int
+}
+
+func newPlan(writes []Write, now time.Time) *plan {
+	return &plan{writes: writes, now: now.UTC().Truncate(time.Millisecond), ops: make([]*operation, len(writes))}
+}
+
+// prepare decodes and checks all writes. It gathers the faults of all; text
+// that is no JSON ends it.
+func (p *plan) prepare(faults *fault.List) error {
+	p.findMentions(faults)
+	for i := range p.writes {
+		var own fault.List
+		op, err := p.operation(i, p.document, &own)
+		if err != nil {
+			return err
+		}
+		p.ops[i] = op
+		for _, item := range own.Items {
+			if !p.isLate(i, item.Pointer) {
+				faults.Add(item.Pointer, item.Code, "%s", item.Detail)
+			}
+		}
+	}
+	if p.mentions != nil {
+		return faults.Err(fault.ValidationFailed, "the operations are not valid")
+	}
+	return faults.Err(fault.ValidationFailed, "the document breaks the schema of the collection")
+}
+
+// operation prepares one write, with what it mentions as document tells; nil
+// leaves a mention in its place.
+func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List) (*operation, error) {
+	w := p.writes[i]
+	op := &operation{
+		verb: w.Verb, collection: w.Collection, id: w.ID, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
+		now: p.now, minimal: w.Minimal,
+	}
+	if w.Collection == nil {
+		return op, nil
+	}
+	if i < len(p.mentions) {
+		p.classify(op, i)
+		op.minimal = op.minimal && w.As == ""
+		if err := p.fill(&w, i, document, faults); err != nil {
+			return nil, err
+		}
+	}
+	return op, located(op.prepare(w, faults), op)
+}
+
+// document returns the document that an operation creates, nil where only
+// running it tells.
+func (p *plan) document(i int) bson.Raw {
+	if op := p.ops[i]; op.collection != nil && op.verb == Create && !op.late && op.tree == nil {
+		return op.document
+	}
+	return nil
+}
+
+// changed returns the documents that the operations change or delete, as far as
+// that is known.
+func (p *plan) changed() []store.Key {
+	var keys []store.Key
+	for _, op := range p.ops {
+		if op.verb != Create && op.verb != Read && isSet(op.id) {
+			keys = append(keys, store.Key{Collection: op.collection.Name, ID: op.id})
+		}
+	}
+	return slices.Clip(keys)
+}
