@@ -9,11 +9,11 @@ import (
 // located returns err with the place of the operation that it is about: before
 // the pointers of its items, or as an item of its own.
 func located(err error, op *operation) error {
-	if err == nil || op.place == "" {
-		return err
+	if err == nil {
+		return nil
 	}
 	e := fault.From(err)
-	if len(e.Items) > 0 || !ofOperation[e.Code] {
+	if op.place == "" || len(e.Items) > 0 || !ofOperation[e.Code] {
 		return locatedAt(err, op.pointer)
 	}
 	at := op.place
