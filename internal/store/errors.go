@@ -20,6 +20,7 @@ const (
 	timedOut    = "the database did not answer within the time limit"
 	conflicted  = "other writes to the same documents were in the way"
 	tooLarge    = "the document is larger than MongoDB's limit of 16 MiB"
+	badGeometry = "a polygon is not one that the globe can hold: its edges cross, its rings do not lie within each other, or it has no area"
 	unexpected  = "the database refused the command; the log has the details under this request id"
 )
 
@@ -30,15 +31,19 @@ const (
 	labelOverloaded    = "SystemOverloadedError"
 )
 
+// noGeometryKeys is the code of a document that a geo index cannot hold.
+const noGeometryKeys = 16755
+
 // serverCodes are the codes of MongoDB's errors that are told apart.
 var serverCodes = map[int]fault.Code{
 	11000: fault.DuplicateKey,
 	11001: fault.DuplicateKey,
 	12582: fault.DuplicateKey,
 
-	121: fault.ValidationFailed, // DocumentValidationFailure
-	14:  fault.ValidationFailed, // TypeMismatch: an operator does not fit what is stored
-	28:  fault.ValidationFailed, // PathNotViable
+	121:            fault.ValidationFailed, // DocumentValidationFailure
+	14:             fault.ValidationFailed, // TypeMismatch: an operator does not fit what is stored
+	28:             fault.ValidationFailed, // PathNotViable
+	noGeometryKeys: fault.ValidationFailed,
 
 	257:   fault.PayloadTooLarge, // TransactionTooLarge
 	10334: fault.PayloadTooLarge, // BSONObjectTooLarge
@@ -108,6 +113,8 @@ func mapError(ctx context.Context, err error) error {
 	switch code {
 	case fault.DuplicateKey:
 		return duplicateKey(err, refusal)
+	case fault.InvalidParameter:
+		return fault.Wrap(err, code, "%s", badGeometry)
 	case fault.ValidationFailed:
 		return refusedDocument(err, refusal)
 	case fault.PayloadTooLarge:
@@ -133,6 +140,9 @@ func classify(err error) (fault.Code, refusal) {
 	for _, r := range refusalsOf(err) {
 		if code, ok := serverCodes[r.code]; ok {
 			return code, r
+		}
+		if r.isPolygon() {
+			return fault.InvalidParameter, r
 		}
 	}
 	return classifyByKind(err), refusal{}
@@ -209,6 +219,14 @@ func refusalsOf(err error) []refusal {
 		return append(refusals, commandRefusal(int(e.Code), bson.Raw(e.Raw)))
 	}
 	return nil
+}
+
+// isPolygon reports whether a command was refused for a polygon of its filter.
+// MongoDB has no code for that, so the words must tell.
+func (r refusal) isPolygon() bool {
+	const badValue = 2
+	words := text(r.reply.Lookup("errmsg"))
+	return r.code == badValue && (strings.Contains(words, "Loop ") || strings.Contains(words, "loops ") || strings.Contains(words, "Polygon "))
 }
 
 func commandRefusal(code int, reply bson.Raw) refusal {

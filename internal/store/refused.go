@@ -12,6 +12,9 @@ import (
 // refusedDocument tells which rules of the collection's validator a document
 // breaks. It names rules and never values, which may be stored ones.
 func refusedDocument(err error, r refusal) error {
+	if r.code == noGeometryKeys {
+		return fault.Wrap(err, fault.ValidationFailed, "%s", badGeometry)
+	}
 	w := ruleWalk{}
 	w.rules(r.details.Lookup("details"), "", 0)
 	if len(w.faults.Items) == 0 {
