@@ -11,13 +11,14 @@ import (
 )
 
 // Bind settles what every path of the tree leads to and types its literals. All
-// that does not fit is noted in faults, and nil returned. The tree stays as it is.
+// that does not fit is noted in faults. It returns nil where there are faults,
+// those that Parse noted included. The tree stays as it is.
 func (t *Tree) Bind(resolve Resolver, faults *fault.List) *Bound {
 	before := len(faults.Items)
 	b := binder{resolve: resolve, faults: faults}
 	root := b.bind(t.root)
 	b.single(root, Text, Near)
-	if len(faults.Items) > before {
+	if t.faulty || len(faults.Items) > before {
 		return nil
 	}
 	return &Bound{root: root}

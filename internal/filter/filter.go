@@ -80,23 +80,26 @@ func (n *Node) AsksRelation() bool { return operators[n.Op].operand == related }
 // Tree is a filter that was read, its fields not yet known.
 type Tree struct {
 	root *Node
+	// faulty says that parts are missing, which could not be read.
+	faulty bool
 }
 
 // Empty reports whether the filter has no condition, and so admits everything.
-func (t *Tree) Empty() bool { return t.root.empty() }
+func (t *Tree) Empty() bool { return !t.faulty && t.root.empty() }
 
 func (n *Node) empty() bool { return n.Op == And && len(n.Nodes) == 0 }
 
 // Join returns the filter that admits what all of the trees admit. Trees that
 // are nil are left out.
 func Join(trees ...*Tree) *Tree {
-	root := &Node{Op: And}
+	joined := &Tree{root: &Node{Op: And}}
 	for _, t := range trees {
 		if t != nil {
-			root.Nodes = append(root.Nodes, t.root.Nodes...)
+			joined.root.Nodes = append(joined.root.Nodes, t.root.Nodes...)
+			joined.faulty = joined.faulty || t.faulty
 		}
 	}
-	return &Tree{root: root}
+	return joined
 }
 
 // Bound is a filter whose fields are known and whose literals are typed. It is

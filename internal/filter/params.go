@@ -26,8 +26,8 @@ const plainOptions = "options"
 // given one by one; a comma within an item is written "\,". All conditions must
 // hold.
 //
-// Everything that is wrong is noted in faults with the name of its parameter,
-// and nil returned.
+// Everything that is wrong is noted in faults with the name of its parameter. A
+// tree with faults binds to nothing, as that of Parse.
 func ParseParams(params url.Values, faults *fault.List) *Tree {
 	before := len(faults.Items)
 	p := &paramParser{parser: parser{faults: faults}, params: params}
@@ -35,10 +35,7 @@ func ParseParams(params url.Values, faults *fault.List) *Tree {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		root.add(p.param(name, params[name]))
 	}
-	if len(faults.Items) > before {
-		return nil
-	}
-	return &Tree{root: root}
+	return &Tree{root: root, faulty: len(faults.Items) > before}
 }
 
 type paramParser struct {

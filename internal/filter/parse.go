@@ -15,8 +15,9 @@ import (
 )
 
 // Parse reads a filter: a JSON object in MongoDB's syntax. Everything that is
-// wrong with it is noted in faults, at pointers that begin with pointer, and
-// nil returned.
+// wrong with it is noted in faults, at pointers that begin with pointer. A tree
+// with faults binds to nothing, and is there so that Bind finds the other faults
+// of the same text; text that is not JSON gives nil.
 func Parse(src []byte, pointer string, faults *fault.List) *Tree {
 	before := len(faults.Items)
 	p := &parser{faults: faults}
@@ -24,10 +25,7 @@ func Parse(src []byte, pointer string, faults *fault.List) *Tree {
 		return nil
 	}
 	root := p.conjunction(jsontext.Value(src), place{pointer: pointer, depth: 1})
-	if len(faults.Items) > before {
-		return nil
-	}
-	return &Tree{root: root}
+	return &Tree{root: root, faulty: len(faults.Items) > before}
 }
 
 type parser struct {
@@ -339,10 +337,12 @@ func hasMore(src jsontext.Value) bool {
 
 // related reads a filter on related documents, or null for "there is none".
 func (p *parser) related(op Op, s subject, operand jsontext.Value, at place) *Node {
+	if at.under == Not {
+		p.fault(at, "unknown-operator", "%s does not stand under %s; put it into a $nor", op, at.under)
+		return nil
+	}
 	n := s.node(op, at)
 	switch {
-	case at.under == Not:
-		p.fault(at, "unknown-operator", "%s does not stand under %s; put it into a $nor", op, at.under)
 	case operand.Kind() == 'n' && (op == Is || op == IsNot):
 		// Nobody is related: the related document is not one that there is.
 		n.Op = Is + IsNot - op

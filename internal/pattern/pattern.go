@@ -37,13 +37,20 @@ func Parse(source, flags string) (*Pattern, error) {
 	}
 	tree, err := syntax.Parse(flagged, syntax.Perl)
 	if err != nil {
-		return nil, fmt.Errorf("is not a regular expression: %w", err)
+		return nil, notAPattern(err)
 	}
 	re, err := regexp.Compile(flagged)
 	if err != nil {
-		return nil, fmt.Errorf("is not a regular expression: %w", err)
+		return nil, notAPattern(err)
 	}
 	return &Pattern{source: source, re: re, tree: tree}, nil
+}
+
+func notAPattern(err error) error {
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return fmt.Errorf("is not a regular expression: %s: %s", e.Code, e.Expr)
+	}
+	return fmt.Errorf("is not a regular expression: %w", err)
 }
 
 // String returns the pattern as it was read, without its flags.

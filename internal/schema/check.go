@@ -396,11 +396,3 @@ func (w *walk) next() bool {
 	w.value, w.rest = element[len(w.name)+2:], rest
 	return true
 }
-
-// text returns the bytes of a string, nil for another type.
-func (w *walk) text() []byte {
-	if w.kind != bson.TypeString {
-		return nil
-	}
-	return w.value[4 : len(w.value)-1]
-}

@@ -134,7 +134,7 @@ func TestOperators(t *testing.T) {
 		{`{"must":"m","lines":[{"sku":"a","qty":1},{"sku":"b","qty":5}]}`, `{"$pull":{"lines":{"sku":"a","qty":{"$lt":3}}}}`, `"must":"m","lines":[{"sku":"b","qty":5}]`},
 		{`{"must":"m","free":[1,{"a":1},"x"]}`, `{"$pull":{"free":{"a":{"$gt":0}}}}`, `"must":"m","free":[1,"x"]`},
 		{`{}`, `{"$pull":{"lines":{"skuu":"a","qty":{"$lt":"x"}},"list":{"$gt":"a","$gtt":1}}}`,
-			`/$pull/lines/skuu unknown-field, /$pull/lines/qty/$lt type, /$pull/list/$gtt unknown-operator`},
+			`/$pull/lines/skuu unknown-field, /$pull/lines/qty/$lt type, /$pull/list/$gtt unknown-operator, /$pull/list/$gt type`},
 		{`{"must":"m"}`, `{"$pull":{"list":1},"$pop":{"lines":1}}`, `"must":"m"`},
 		{`{"must":"m","list":[1,2,3]}`, `{"$pop":{"list":-1}}`, `"must":"m","list":[2,3]`},
 		{`{"must":"m","free":{"a":[1]}}`, `{"$push":{"free.a":{"x":1}},"$inc":{"free.n":2},"$set":{"free.b.c":true}}`, `"must":"m","free":{"a":[1,{"x":1}],"b":{"c":true},"n":2}`},
