@@ -208,7 +208,7 @@ func TestLongAnswersAreKeptWhole(t *testing.T) {
 	}
 	random := make([]byte, 9<<20)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
-	for name, body := range map[string][]byte{"text": bytes.Repeat([]byte(`{"name":"Ada"},`), 3<<20), "parts": random} {
+	for name, body := range map[string][]byte{"text": bytes.Repeat([]byte(`{"name":"Ada"},`), 1<<20), "parts": random} {
 		answer := store.Answer{Status: 200, Header: map[string][]string{"Etag": {`"1"`}}, Body: body}
 		key := store.RequestKey{Caller: "c", Key: name}
 		for _, want := range []bool{false, true} {
