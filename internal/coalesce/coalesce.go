@@ -216,13 +216,40 @@ func (b *Batcher[Req, Resp]) answer(ctx context.Context, batch []*Call[Req, Resp
 	ctx, cancel := b.context(ctx, len(batch))
 	defer cancel()
 	defer func() {
-		if p := recover(); p != nil {
+		if err := panicked(recover()); err != nil {
 			for _, c := range batch {
-				c.Err = fmt.Errorf("the batch ended in a panic: %v", p)
+				c.Err = err
 			}
 		}
 	}()
 	b.run(ctx, batch)
+}
+
+func panicked(p any) error {
+	if p == nil {
+		return nil
+	}
+	return fmt.Errorf("the batch ended in a panic: %v", p)
+}
+
+// Apart answers calls each on its own, all at the same time: for a batch that is
+// too small to be worth what it would share.
+func Apart[Req, Resp any](calls []*Call[Req, Resp], answer func(*Call[Req, Resp])) {
+	var group sync.WaitGroup
+	for _, c := range calls[1:] {
+		group.Go(func() { answerOne(c, answer) })
+	}
+	answerOne(calls[0], answer)
+	group.Wait()
+}
+
+func answerOne[Req, Resp any](c *Call[Req, Resp], answer func(*Call[Req, Resp])) {
+	defer func() {
+		if err := panicked(recover()); err != nil {
+			c.Err = err
+		}
+	}()
+	answer(c)
 }
 
 // context returns that of a batch. One whose calls are several must not end with

@@ -19,8 +19,8 @@ import (
 type Engine struct {
 	store *store.Store
 	model atomic.Pointer[schema.Model]
-	// batchers caches the *createBatcher of a collection by its name.
-	batchers sync.Map
+	// shared caches the *shared of a collection by its name.
+	shared sync.Map
 }
 
 // New returns an Engine.

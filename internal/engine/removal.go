@@ -233,7 +233,7 @@ func (r *removal) setNull(ctx context.Context) error {
 		})
 		for some := range slices.Chunk(left, maxIn) {
 			if err == nil {
-				err = r.store.ReplaceMany(ctx, from.Collection.Name, some)
+				err = r.replaceAll(ctx, from.Collection, some)
 			}
 		}
 		return err

@@ -132,12 +132,21 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 	case op.verb == Read:
 		doc, err := e.current(ctx, op)
 		return Result{Document: doc}, err
+	case op.verb == Replace && op.precondition.creates():
+		return e.insertAbsent(ctx, op)
+	case op.shareable() && e.store.CoalescesIn(ctx):
+		return e.changeTogether(ctx, op)
+	}
+	return e.changeAlone(ctx, op)
+}
+
+// changeAlone changes or deletes a document by commands of its own.
+func (e *Engine) changeAlone(ctx context.Context, op *operation) (Result, error) {
+	switch {
 	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil:
 		return Result{}, e.delete(ctx, op)
 	case op.verb == Update:
 		return e.update(ctx, op)
-	case op.verb == Replace && op.precondition.creates():
-		return e.insertAbsent(ctx, op)
 	}
 	return e.change(ctx, op)
 }
@@ -190,4 +199,13 @@ func takenID(err error) bool {
 	}
 	items := fault.From(err).Items
 	return len(items) == 1 && items[0].Pointer == "/id"
+}
+
+// replaceAll stores documents in the place of those with their ids.
+func (e *Engine) replaceAll(ctx context.Context, c *schema.Collection, docs []bson.Raw) error {
+	failures, err := e.store.ReplaceMany(ctx, c.Name, docs)
+	if err == nil && len(failures) > 0 {
+		return failures[0].Err
+	}
+	return err
 }

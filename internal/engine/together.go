@@ -12,54 +12,69 @@ import (
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// Single creates with references share transactions, as those without share
-// commands: many children of one parent then take its locks once, and do not get
-// in each other's way.
+// Single writes share transactions, as reads and plain creates share commands.
+// Creates with references take the locks of a parent once then, and changes of
+// the same document follow each other without a word to MongoDB in between. What
+// is refused fails alone: the others are tried again without it.
 
-// The bounds of the creates of one collection that share a transaction. Those
-// that are under way at a time take different locks of the same parent.
+// The bounds of the writes of one collection that share a transaction. The two
+// that are under way at a time do not meet: creates take different locks of the
+// same parent, and changes queue for their documents.
 const (
 	togetherInFlight   = 2
 	togetherSize       = 256
 	togetherBytes      = 8 << 20
 	togetherQueue      = 10_000
 	togetherQueueBytes = 64 << 20
-	// togetherTries is how often a document that is refused is left out and the
+	// togetherTries is how often a write that is refused is left out and the
 	// others are tried again, before each is tried alone.
 	togetherTries = 3
 )
 
 type (
-	createCall    = coalesce.Call[*operation, struct{}]
-	createBatcher = coalesce.Batcher[*operation, struct{}]
+	createCall = coalesce.Call[*operation, struct{}]
+	changeCall = coalesce.Call[*operation, Result]
 )
 
-// createTogether stores a new document that refers to others.
-func (e *Engine) createTogether(ctx context.Context, op *operation) error {
-	_, err := e.batcher(op.collection.Name).Do(ctx, op)
+// shared has the batchers of one collection.
+type shared struct {
+	creates *coalesce.Batcher[*operation, struct{}]
+	changes *coalesce.Batcher[*operation, Result]
+}
+
+func (e *Engine) sharedBy(collection string) *shared {
+	if s, ok := e.shared.Load(collection); ok {
+		return s.(*shared)
+	}
+	limits := coalesce.Limits{
+		InFlight: togetherInFlight, Size: togetherSize, Bytes: togetherBytes,
+		Queue: togetherQueue, QueueBytes: togetherQueueBytes, Timeout: e.store.Timeout(),
+	}
+	weigh := func(op *operation) int { return len(op.document) + len(op.body) }
+	s, _ := e.shared.LoadOrStore(collection, &shared{
+		creates: coalesce.New(limits, weigh, e.createBatch),
+		changes: coalesce.New(limits, weigh, e.changeBatch),
+	})
+	return s.(*shared)
+}
+
+// sharing is what a batcher's error means to a caller.
+func sharing(err error) error {
 	if errors.Is(err, coalesce.ErrFull) {
 		return fault.Wrap(err, fault.Overloaded, "too many requests wait for the same collection")
 	}
 	return err
 }
 
-func (e *Engine) batcher(collection string) *createBatcher {
-	if b, ok := e.batchers.Load(collection); ok {
-		return b.(*createBatcher)
-	}
-	limits := coalesce.Limits{
-		InFlight: togetherInFlight, Size: togetherSize, Bytes: togetherBytes,
-		Queue: togetherQueue, QueueBytes: togetherQueueBytes, Timeout: e.store.Timeout(),
-	}
-	b, _ := e.batchers.LoadOrStore(collection, coalesce.New(limits, func(op *operation) int { return len(op.document) }, e.createBatch))
-	return b.(*createBatcher)
-}
-
-// createBatch answers creates of one collection.
-func (e *Engine) createBatch(ctx context.Context, calls []*createCall) {
+// together answers calls by once, which carries all of them out or returns the
+// one that was refused with its error; without one the error is that of all.
+// Where several are refused each is tried alone.
+func together[Resp any](calls []*coalesce.Call[*operation, Resp],
+	once func([]*coalesce.Call[*operation, Resp]) (*coalesce.Call[*operation, Resp], error), alone func(*coalesce.Call[*operation, Resp]),
+) {
 	left := calls
 	for range togetherTries {
-		refused, err := e.createOnce(ctx, left)
+		refused, err := once(left)
 		if refused == nil {
 			for _, c := range left {
 				if err != nil {
@@ -69,13 +84,27 @@ func (e *Engine) createBatch(ctx context.Context, calls []*createCall) {
 			return
 		}
 		refused.Err = err
-		left = slices.DeleteFunc(slices.Clone(left), func(c *createCall) bool { return c == refused })
+		left = slices.DeleteFunc(slices.Clone(left), func(c *coalesce.Call[*operation, Resp]) bool { return c == refused })
 	}
 	for _, c := range left {
-		if _, err := e.createOnce(ctx, []*createCall{c}); err != nil {
+		alone(c)
+	}
+}
+
+// createTogether stores a new document that refers to others.
+func (e *Engine) createTogether(ctx context.Context, op *operation) error {
+	_, err := e.sharedBy(op.collection.Name).creates.Do(ctx, op)
+	return sharing(err)
+}
+
+// createBatch answers creates of one collection.
+func (e *Engine) createBatch(ctx context.Context, calls []*createCall) {
+	once := func(calls []*createCall) (*createCall, error) { return e.createOnce(ctx, calls) }
+	together(calls, once, func(c *createCall) {
+		if _, err := once([]*createCall{c}); err != nil {
 			c.Err = err
 		}
-	}
+	})
 }
 
 // createOnce stores the documents of calls in one transaction, but for those

@@ -279,7 +279,7 @@ func byCollection(ops []*operation) [][]*operation {
 func (p *planting) replaceJoined(ctx context.Context) error {
 	for _, j := range p.joined {
 		op := &operation{collection: j.collection, id: j.original.Lookup("_id"), now: p.root.now}
-		if err := p.store.ReplaceMany(ctx, j.collection.Name, []bson.Raw{op.successor(j.original, j.body)}); err != nil {
+		if err := p.replaceAll(ctx, j.collection, []bson.Raw{op.successor(j.original, j.body)}); err != nil {
 			return locatedAt(err, p.relative(j.pointer))
 		}
 	}

@@ -194,11 +194,12 @@ func (s *Store) DeleteMany(ctx context.Context, collection string, ids []bson.Ra
 	return result.DeletedCount, nil
 }
 
-// ReplaceMany puts documents in the place of those with their ids.
-func (s *Store) ReplaceMany(ctx context.Context, collection string, docs []bson.Raw) error {
+// ReplaceMany puts documents in the place of those with their ids. What is
+// refused is told as InsertMany does.
+func (s *Store) ReplaceMany(ctx context.Context, collection string, docs []bson.Raw) ([]Failure, error) {
 	ctx, done, err := s.write(ctx, collection)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
 	models := make([]mongo.WriteModel, len(docs))
@@ -206,11 +207,7 @@ func (s *Store) ReplaceMany(ctx context.Context, collection string, docs []bson.
 		models[i] = mongo.NewReplaceOneModel().SetFilter(byID(doc.Lookup("_id"))).SetReplacement(doc)
 	}
 	_, err = s.collection(collection).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
-	failures, err := s.refusals(ctx, err)
-	if len(failures) > 0 {
-		return failures[0].Err
-	}
-	return err
+	return s.refusals(ctx, err)
 }
 
 // write returns the context of a write. A client that hung up before gets
