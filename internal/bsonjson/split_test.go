@@ -115,3 +115,24 @@ func depth(src []byte) int {
 		deepest = max(deepest, decoder.StackDepth())
 	}
 }
+
+func TestSplitObject(t *testing.T) {
+	t.Parallel()
+	members, err := bsonjson.SplitObject([]byte(` { "a" : [1, {"b": 2}] , "\u0062":"x","":null } `))
+	if err != nil || len(members) != 3 {
+		t.Fatalf("%v, %v", members, err)
+	}
+	for i, want := range []struct{ name, text string }{{"a", `[1, {"b": 2}]`}, {"b", `"x"`}, {"", `null`}} {
+		if members[i].Name != want.name || string(members[i].Text) != want.text {
+			t.Errorf("member %d is %q: %s", i, members[i].Name, members[i].Text)
+		}
+	}
+	for text, code := range map[string]fault.Code{
+		`[1]`: fault.ValidationFailed, `1`: fault.ValidationFailed, ``: fault.MalformedJSON, `{"a":1,"a":2}`: fault.MalformedJSON, `{"a":1,"\u0061":2}`: fault.MalformedJSON,
+		`{"a":1}x`: fault.MalformedJSON, `{"a":1,}`: fault.MalformedJSON, `{a:1}`: fault.MalformedJSON, `{"a"}`: fault.MalformedJSON, `{"a":[}`: fault.MalformedJSON,
+	} {
+		if _, err := bsonjson.SplitObject([]byte(text)); !fault.Is(err, code) {
+			t.Errorf("%s: %v, want %s", text, err, code)
+		}
+	}
+}

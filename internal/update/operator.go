@@ -118,8 +118,15 @@ func readPush(k *compiler, place schema.Place, text []byte, at string) (operand,
 	return k.items(place, text, at, pushModifiers...)
 }
 
+// maxAdded is how many items $addToSet lists at most.
+const maxAdded = 1000
+
 func readAddToSet(k *compiler, place schema.Place, text []byte, at string) (operand, error) {
-	return k.items(place, text, at, "$each")
+	o, err := k.items(place, text, at, "$each")
+	if len(o.values) > maxAdded { // each is compared with every item that is stored
+		k.faults.Add(at, "limit", "lists more than %d items", maxAdded)
+	}
+	return o, err
 }
 
 // items reads an item, or an object of modifiers with $each.

@@ -50,7 +50,8 @@ var (
 	patchVerbNames = []string{"add", "remove", "replace", "move", "copy", "test"}
 )
 
-// maxOperations is how many operations a patch has at most.
+// maxOperations is how many operations a patch has at most, and how many paths
+// operators change.
 const maxOperations = 1000
 
 // CompilePatch reads a JSON Patch. Text that is no JSON is a MalformedJSON fault;

@@ -67,6 +67,7 @@ func (p *patching) rename(from, to string) {
 	for i, m := range p.root.entries() {
 		if m.name == from {
 			p.root.members[i].name = to
+			return
 		}
 	}
 }
@@ -201,14 +202,24 @@ func equal(a, b bson.RawValue) bool {
 	if len(x) != len(y) {
 		return false
 	}
-	for i, m := range x {
-		other := y[i].value
-		if a.Type == bson.TypeEmbeddedDocument {
-			other = newNode(b).get(step{name: m.name})
-		}
-		if other == nil || !equal(m.value.value(), other.value()) {
-			return false
+	if a.Type == bson.TypeEmbeddedDocument {
+		y = inOrderOf(x, y)
+	}
+	return slices.EqualFunc(x, y, func(m, other member) bool { return equal(m.value.value(), other.value.value()) })
+}
+
+// inOrderOf returns those of some members that have the names of others, in the
+// order of these.
+func inOrderOf(names, members []member) []member {
+	byName := make(map[string]member, len(members))
+	for _, m := range members {
+		byName[m.name] = m
+	}
+	ordered := make([]member, 0, len(names))
+	for _, m := range names {
+		if other, ok := byName[m.name]; ok {
+			ordered = append(ordered, other)
 		}
 	}
-	return true
+	return ordered
 }

@@ -79,6 +79,9 @@ func CompileOperators(body []byte, c *schema.Collection, o Options, faults *faul
 			return nil, err
 		}
 	}
+	if len(k.actions) > maxOperations {
+		faults.Add(o.Pointer, "limit", "changes more than %d paths", maxOperations)
+	}
 	k.sort()
 	return &Update{actions: k.actions}, nil
 }
