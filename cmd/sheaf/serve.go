@@ -65,10 +65,12 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		Sessions: engine.SessionLimits{
 			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
 		},
-		Instance: a.config.Transactions.Instance,
-		Version:  versionName(),
-		Observer: observer,
-		Log:      a.log,
+		Instance:  a.config.Transactions.Instance,
+		Explain:   a.config.HTTP.Explain,
+		Unindexed: api.Policy(a.config.HTTP.Unindexed),
+		Version:   versionName(),
+		Observer:  observer,
+		Log:       a.log,
 	})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -100,13 +100,6 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 	if _, err := s.Provision(t.Context(), model); err != nil {
 		t.Fatal(err)
 	}
-	a := api.New(engine.New(s, model), api.Options{
-		BodyLimit: 64 << 10, Timeout: 5 * time.Second, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 1000},
-		Version: "test", Observer: observer, Log: slog.New(slog.DiscardHandler),
-	})
-	t.Cleanup(a.Stop)
-	server := httptest.NewServer(a)
-	t.Cleanup(server.Close)
 	document, err := openapi.Document(openapi.Info{Version: "test"}, model, api.Routes())
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +108,21 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &service{t: t, url: server.URL, client: server.Client(), checker: checker, store: s, model: model, api: a, uri: uri, db: db}
+	service := &service{t: t, checker: checker, store: s, model: model, uri: uri, db: db}
+	service.serve(api.Options{Observer: observer, Explain: true})
+	return service
+}
+
+// serve answers requests from now on with options, and the limits of the tests.
+func (s *service) serve(o api.Options) {
+	s.t.Helper()
+	o.BodyLimit, o.Timeout, o.Version, o.Log = 64<<10, 5*time.Second, "test", slog.New(slog.DiscardHandler)
+	o.Limits = query.Limits{DefaultLimit: 20, MaxLimit: 1000}
+	s.api = api.New(engine.New(s.store, s.model), o)
+	s.t.Cleanup(s.api.Stop)
+	server := httptest.NewServer(s.api)
+	s.t.Cleanup(server.Close)
+	s.url, s.client = server.URL, server.Client()
 }
 
 // answer is what came back.

@@ -53,6 +53,9 @@ func (x *exchange) list(request query.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := x.admit(plan); err != nil {
+		return err
+	}
 	if plan.Explain {
 		return x.explain(plan, form)
 	}

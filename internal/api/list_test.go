@@ -1,12 +1,18 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sheafdb/sheaf/internal/api"
+	"github.com/sheafdb/sheaf/internal/observe"
 )
 
 // people have fields of every kind that a list is about.
@@ -336,4 +342,45 @@ func TestQueriesThatAreRefused(t *testing.T) {
 	s.do("POST", "/v1/people/_query?limit=1", `{}`).problem(400, "invalid-parameter", "limit")
 	s.do("POST", "/v1/people/_query", `{}`, "Content-Type: text/plain").problem(415, "unsupported-media-type")
 	s.do("POST", "/v1/nobody/_query", `{}`).problem(404, "unknown-collection")
+}
+
+// TestListsThatNoIndexServes holds what a service does with them.
+func TestListsThatNoIndexServes(t *testing.T) {
+	t.Parallel()
+	s := withPeople(t)
+	var told []string
+	observer := observe.New(observe.Subscriber{Unserved: func(_ context.Context, u observe.Unserved) {
+		told = append(told, u.Collection+" "+u.Index)
+	}})
+	serve := func(policy api.Policy, explain bool) {
+		s.serve(api.Options{Unindexed: policy, Explain: explain, Observer: observer})
+	}
+	const bio, byRank, byAge, without = "/v1/people?bio=long&limit=2", "/v1/people?sort=-rank", "/v1/people?age=36", "/v1/people?bio[regex]=x"
+	serve(api.Warn, false)
+	for _, path := range []string{bio, byRank, byAge, strings.Replace(bio, "long", "other", 1), without, without} {
+		s.do("GET", path, "").is(200)
+	}
+	want := []string{"people - {keys: [bio]}", "people - {keys: [-rank]}", "people "}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("what was told of (-want +got):\n%s", diff)
+	}
+	s.do("GET", bio+"&explain=true", "").problem(403, "forbidden").has("SHEAF_EXPLAIN")
+	serve(api.Refuse, true)
+	s.do("GET", bio, "").problem(400, "invalid-parameter", "bio").has("- {keys: [bio]}", `"unindexed"`)
+	s.do("POST", "/v1/people/_query", `{"sort": "-rank"}`).problem(400, "invalid-parameter", "/sort").has("- {keys: [-rank]}")
+	s.do("GET", without, "").problem(400, "invalid-parameter", "bio[regex]").has("none could serve it")
+	s.do("GET", byAge, "").is(200)
+	s.do("GET", bio+"&explain=true", "").is(200).has(`"index":"_id_"`, `"documentsExamined":5`)
+	serve(api.Allow, false)
+	s.do("GET", bio, "").is(200)
+}
+
+func TestListsAreExplained(t *testing.T) {
+	t.Parallel()
+	s := withPeople(t)
+	s.both(map[string]string{"age": "36", "sort": "name", "explain": "true"}, `{"filter": {"age": 36}, "sort": "name", "explain": true}`)
+	s.do("GET", "/v1/people?age[gte]=36&select=name&limit=2&explain=true", "").has(
+		`"command":{"find":"people","filter":{"age":{"$gte":36}},"sort":{"_id":1},"projection":{"name":1},"limit":3}`, `"documentsExamined":`, `"milliseconds":`)
+	s.do("GET", "/v1/people?name=Ada&sort=-born&explain=true", "").has(`"index":"name_1_born_-1__id_-1"`, `"keysExamined":2`, `"returned":2`)
+	s.do("GET", "/v1/people?explain=false", "").list()
 }

@@ -33,8 +33,10 @@ type Options struct {
 	Sessions engine.SessionLimits
 	// Instance names this instance to load balancers; a random name for none.
 	Instance string
-	// Explain lets callers ask how a list is found.
-	Explain bool
+	// Explain lets callers ask how a list is found, Unindexed says what becomes
+	// of one that no index serves.
+	Explain   bool
+	Unindexed Policy
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer
@@ -50,6 +52,7 @@ type Service struct {
 	router   http.Handler
 	stopping atomic.Bool
 	document documentCache
+	unserved unserved
 }
 
 // New returns a Service.

@@ -28,11 +28,7 @@ func (s *service) session() (header, id string) {
 func limited(t *testing.T, limits engine.SessionLimits) *service {
 	t.Helper()
 	s := start(t, kindsModel(t))
-	s.api = api.New(engine.New(s.store, s.model), api.Options{BodyLimit: 64 << 10, Timeout: 5 * time.Second, Sessions: limits, Instance: "one"})
-	t.Cleanup(s.api.Stop)
-	server := httptest.NewServer(s.api)
-	t.Cleanup(server.Close)
-	s.url, s.client = server.URL, server.Client()
+	s.serve(api.Options{Sessions: limits, Instance: "one"})
 	return s
 }
 

@@ -35,6 +35,8 @@ type HTTP struct {
 	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"SHEAF_SHUTDOWN_TIMEOUT" default:"20s" min:"0s" max:"1h" help:"How long a stopping service waits for the requests under way."`
 	ListLimit        int           `name:"list-limit" env:"SHEAF_LIST_LIMIT" default:"20" min:"1" max:"10000" help:"Documents a page of a list where the request names no limit."`
 	ListLimitMax     int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
+	Unindexed        string        `name:"unindexed" env:"SHEAF_UNINDEXED" default:"warn" production:"allow" oneof:"allow,warn,refuse" help:"What becomes of a list that no index of the schema serves: answer it, log once the index that would serve it, or refuse it."`
+	Explain          bool          `name:"explain" env:"SHEAF_EXPLAIN" default:"true" production:"false" help:"Let every caller ask how a list is found, by explain=true; else that is answered with 403."`
 }
 
 // Transactions is what is kept for requests with keys, and for sessions.

@@ -303,3 +303,52 @@ indexes:
 		}
 	}
 }
+
+// TestServedListsCostWhatTheyReturn holds the rules of query.Unserved against
+// what MongoDB does: a list in an order that they take for served is neither
+// sorted in memory nor searched.
+func TestServedListsCostWhatTheyReturn(t *testing.T) {
+	t.Parallel()
+	p := startPaged(t, `
+fields:
+  a: {type: int}
+  b: {type: string}
+  c: {type: string, required: true, unique: true}
+  d: {type: array, items: {type: string}}
+indexes:
+  - {keys: [a, -b]}
+  - {keys: [-b]}
+  - {keys: [d, b]}
+  - {keys: [c], where: {a: 3}}
+`)
+	var docs []any
+	for i := range 2000 {
+		docs = append(docs, bson.D{
+			{Key: "_id", Value: int64(i)}, {Key: "a", Value: int64(i % 20)}, {Key: "b", Value: fmt.Sprint(i * 7919 % 1000)}, {Key: "c", Value: fmt.Sprint(i)},
+			{Key: "d", Value: bson.A{fmt.Sprint(i % 3), fmt.Sprint(i % 5)}},
+		})
+	}
+	if _, err := p.raw.InsertMany(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	for _, params := range []string{
+		"", "sort=-id", "a=3&sort=b", "a=3&sort=-b", "sort=a,-b", "sort=-a,b", "sort=b", "a[in]=3,4&sort=-b", "c=77", "c=77&sort=b", "sort=-c",
+		"d=2&sort=b", "d=2&sort=-b,-id", "a=3&sort=c", "a[ne]=3&sort=-b", "b[ne]=5", `filter={"$or": [{"a": 3}, {"d": "2"}]}&sort=-b`,
+	} {
+		values, _ := url.ParseQuery(params)
+		plan, err := query.Parse(values, query.Limits{DefaultLimit: 20}).Plan(p.model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := plan.Unserved(); u != nil {
+			t.Errorf("%s: is not served, but by %s", params, u.Index)
+		}
+		x, err := p.engine.Explain(t.Context(), plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.KeysExamined > 2*x.Returned+5 || x.Returned > 1 && slices.Contains(x.Stages, "SORT") || slices.Contains(x.Stages, "COLLSCAN") {
+			t.Errorf("%s: %d keys and %d documents for %d by %v of %s", params, x.KeysExamined, x.DocumentsExamined, x.Returned, x.Stages, x.Index)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // longer is logged at warn; 0 is for never.
 func Log(logger *slog.Logger, slow time.Duration) Subscriber {
 	l := eventLog{logger, slow}
-	return Subscriber{Request: l.request, Command: l.command}
+	return Subscriber{Request: l.request, Command: l.command, Unserved: l.unserved}
 }
 
 type eventLog struct {
@@ -110,6 +110,14 @@ func (l eventLog) command(ctx context.Context, c Command) {
 		attrs = append(attrs, slog.Int("requests", c.Requests))
 	}
 	l.write(ctx, level, "command answered", appendFault(attrs, c.Err))
+}
+
+func (l eventLog) unserved(ctx context.Context, u Unserved) {
+	attrs := []slog.Attr{slog.String("collection", u.Collection)}
+	if u.Index != "" {
+		attrs = append(attrs, slog.String("index", u.Index))
+	}
+	l.logger.LogAttrs(ctx, slog.LevelWarn, "no index serves a list", attrs...)
 }
 
 func (l eventLog) isSlow(d time.Duration) bool { return l.slow > 0 && d >= l.slow }

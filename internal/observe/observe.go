@@ -36,12 +36,22 @@ type Command struct {
 	Err      error
 }
 
+// Unserved is a list that no index of the schema serves.
+type Unserved struct {
+	Collection string
+	// Index is the line of the schema file that would mend it, empty where no
+	// index can.
+	Index string
+}
+
 // Subscriber is one who wants to know. A function that is nil is not called.
 // The functions are called by many goroutines at once, and by those that serve
 // the requests: they must not block.
 type Subscriber struct {
 	Request func(context.Context, Request)
 	Command func(context.Context, Command)
+	// Unserved is called once for the lists that the same index would mend.
+	Unserved func(context.Context, Unserved)
 }
 
 // Observer hands events to its subscribers. A nil *Observer has none, so code
@@ -49,6 +59,7 @@ type Subscriber struct {
 type Observer struct {
 	requests []func(context.Context, Request)
 	commands []func(context.Context, Command)
+	unserved []func(context.Context, Unserved)
 }
 
 // New returns an Observer of fixed subscribers, called in their order.
@@ -60,6 +71,9 @@ func New(subscribers ...Subscriber) *Observer {
 		}
 		if s.Command != nil {
 			o.commands = append(o.commands, s.Command)
+		}
+		if s.Unserved != nil {
+			o.unserved = append(o.unserved, s.Unserved)
 		}
 	}
 	return o
@@ -83,6 +97,16 @@ func (o *Observer) Command(ctx context.Context, command Command) {
 	}
 	for _, subscribed := range o.commands {
 		subscribed(ctx, command)
+	}
+}
+
+// Unserved emits a list that no index serves; ctx is that of its request.
+func (o *Observer) Unserved(ctx context.Context, unserved Unserved) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.unserved {
+		subscribed(ctx, unserved)
 	}
 }
 

@@ -21,8 +21,7 @@ type orderKey struct {
 	descending bool
 }
 
-// order binds the sort. It ends with the id, in the direction of the last key so
-// that an index serves both ways, unless the keys are unique together already.
+// order binds the sort.
 func (r Request) order(c *schema.Collection, where *filter.Bound, faults *fault.List) order {
 	if len(r.Sort) == 0 && where != nil && where.Has(filter.Near) {
 		return nil
@@ -34,21 +33,25 @@ func (r Request) order(c *schema.Collection, where *filter.Bound, faults *fault.
 		switch {
 		case err != nil:
 			faults.Add(at, "unknown-field", "%q %s", shorten(key.Path), err)
-			continue
 		case len(target.Arrays) > 0 || !sortable(target.Shape.Kind):
 			faults.Add(at, "type", "%q is of a type that has no one place in an order: %s", shorten(key.Path), typeName(target))
-			continue
 		case slices.ContainsFunc(r.Sort[:i], func(other SortKey) bool { return other.Path == key.Path }):
 			faults.Add(at, "repeated", "names %q twice", shorten(key.Path))
-			continue
-		}
-		o = append(o, orderKey{target.Stored, key.Descending})
-		if target.Stored == "_id" {
-			return o // what follows decides nothing
+		default:
+			o = append(o, orderKey{target.Stored, key.Descending})
 		}
 	}
-	if o.unique(c, where) {
-		return o
+	return o.total(c, where)
+}
+
+// total ends an order with the key from which on no two documents are equal.
+// Where there is none that is the id, in the direction of the last key so that
+// an index serves both ways.
+func (o order) total(c *schema.Collection, where *filter.Bound) order {
+	for i, k := range o {
+		if k.stored == "_id" || o[:i+1].unique(c, where) {
+			return o[:i+1]
+		}
 	}
 	return append(o, orderKey{stored: "_id", descending: len(o) > 0 && o[len(o)-1].descending})
 }

@@ -29,6 +29,8 @@ type Plan struct {
 	Explain bool
 
 	order order
+	// sortPointer is where the order stood in what the client sent.
+	sortPointer string
 	// drop are the paths that the projection has for the page alone.
 	drop [][]string
 	// position is where the page begins, nil for the first page.
@@ -41,7 +43,7 @@ type Plan struct {
 // InvalidParameter fault with all that is wrong.
 func (r Request) Plan(c *schema.Collection) (*Plan, error) {
 	faults := fault.List{Items: slices.Clone(r.faults.Items)}
-	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, backward: r.Before != ""}
+	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
 	p.Where = r.where(c, &faults)
 	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), &faults)
 	p.order = r.order(c, p.Where, &faults)

@@ -61,7 +61,7 @@ func (c *compiler) uniqueFields(d *declaration, r *rules, path []string, require
 // uniqueIndex leaves documents without the field out, so that they do not
 // collide with each other; those where it is null likewise.
 func uniqueIndex(r *rules, path string, required bool) Index {
-	index := Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}, Unique: true, ofUniqueField: true}
+	index := Index{Name: path + "_1", Keys: bson.D{{Key: path, Value: int32(1)}}, Fields: []string{path}, Unique: true, OfUniqueField: true}
 	switch {
 	case r.shape.Nullable:
 		index.Partial = bson.D{{Key: path, Value: bson.D{{Key: "$gte", Value: least(r.shape.Kind)}}}}
@@ -185,8 +185,12 @@ func endWithID(index *Index) {
 }
 
 // sameAs reports whether two indexes were declared with the same keys and the
-// same filter, and so would serve the same.
+// same filter, and so would serve the same. That of a unique field which leaves
+// documents out has the name of one that does not.
 func (index Index) sameAs(other Index) bool {
+	if leavesOut := index.OfUniqueField && index.Partial != nil; leavesOut != (other.OfUniqueField && other.Partial != nil) {
+		return false
+	}
 	trim := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, "__id_1"), "__id_-1") }
 	return trim(index.Name) == trim(other.Name)
 }

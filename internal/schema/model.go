@@ -118,9 +118,9 @@ type Index struct {
 	// document; nil for never.
 	ExpireAfter *time.Duration
 
-	// ofUniqueField is set for the index of a field that says unique: where it
+	// OfUniqueField is set for the index of a field that says unique: where it
 	// is partial it leaves out only documents that have no value there.
-	ofUniqueField bool
+	OfUniqueField bool
 }
 
 // Reference is a field that holds the id of a document of a collection.

@@ -144,7 +144,7 @@ func (c *compiler) indexFor(d *declaration, path string) {
 // serves reports whether an index finds every document by the value at a path.
 func (i Index) serves(path string) bool {
 	first := i.Keys[0]
-	return first.Key == path && (first.Value == int32(1) || first.Value == int32(-1)) && (i.Partial == nil || i.ofUniqueField)
+	return first.Key == path && (first.Value == int32(1) || first.Value == int32(-1)) && (i.Partial == nil || i.OfUniqueField)
 }
 
 // reference settles the target of a ref, and with it the kind of its values.
