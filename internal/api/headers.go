@@ -128,15 +128,21 @@ func minimal(h http.Header) bool { return prefers(h, "return", "minimal") }
 // nothing.
 func dryRun(h http.Header) bool { return prefers(h, "tx", "rollback") }
 
-func prefers(h http.Header, preference, wanted string) bool {
+func prefers(h http.Header, name, wanted string) bool {
+	value, ok := preference(h, name)
+	return ok && value == wanted
+}
+
+// preference returns the value of the first preference of a name.
+func preference(h http.Header, wanted string) (string, bool) {
 	for _, value := range h["Prefer"] {
 		for each := range strings.SplitSeq(value, ",") {
 			name, given, _ := strings.Cut(strings.TrimSpace(each), "=")
 			given, _, _ = strings.Cut(given, ";")
-			if strings.EqualFold(strings.TrimSpace(name), preference) && strings.Trim(strings.TrimSpace(given), `"`) == wanted {
-				return true
+			if strings.EqualFold(strings.TrimSpace(name), wanted) {
+				return strings.Trim(strings.TrimSpace(given), `"`), true
 			}
 		}
 	}
-	return false
+	return "", false
 }

@@ -62,7 +62,7 @@ var routes []route
 
 // The table refers to handlers, and they to the OpenAPI document made from it.
 func init() {
-	routes = slices.Concat(documentRoutes(), sessionRoutes(), operationRoutes())
+	routes = slices.Concat(documentRoutes(), manyRoutes(), transactionRoutes(), sessionRoutes(), operationRoutes())
 }
 
 func documentRoutes() []route {

@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"internal/coalesce":            {},
 	"internal/store":               {"internal/fault", "internal/coalesce", "internal/bsonjson", "internal/schema", "internal/observe"},
 	"internal/engine":              {"internal/fault", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update"},
-	"internal/api":                 {"internal/fault", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
+	"internal/api":                 {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/config":              {"internal/nearest"},
 	"internal/mongod":              {},

@@ -257,6 +257,11 @@ func AppendExtended(dst []byte, doc bson.Raw) []byte {
 	return extended.document(dst, doc, true)
 }
 
+// AppendExtendedValue writes a value as AppendExtended does.
+func AppendExtendedValue(dst []byte, value bson.RawValue) []byte {
+	return extended.value(dst, value.Type, value.Value)
+}
+
 func appendExtendedValue(dst []byte, kind bson.Type, value []byte) []byte {
 	switch kind {
 	case bson.TypeBoolean:

@@ -27,8 +27,7 @@ func Referrals(src []byte, pointer string) []Referral {
 	return r.found
 }
 
-// Fill puts JSON texts in the place of referrals: values[i] of the i-th, which
-// stays where that is nil.
+// Fill puts JSON texts in the place of referrals, which are in their order.
 func Fill(src []byte, referrals []Referral, values [][]byte) []byte {
 	size := len(src)
 	for _, value := range values {
@@ -36,9 +35,6 @@ func Fill(src []byte, referrals []Referral, values [][]byte) []byte {
 	}
 	dst, at := make([]byte, 0, size), 0
 	for i, r := range referrals {
-		if values[i] == nil {
-			continue
-		}
 		dst = append(append(dst, src[at:r.start]...), values[i]...)
 		at = r.end
 	}

@@ -36,7 +36,7 @@ func TestReferralsAreFoundAndFilled(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", test.src, diff)
 			}
 		}
-		if stays := string(bsonjson.Fill([]byte(test.src), found, make([][]byte, len(found)))); stays != test.src {
+		if stays := string(bsonjson.Fill([]byte(test.src), nil, nil)); stays != test.src {
 			t.Errorf("%s became %s", test.src, stays)
 		}
 	}

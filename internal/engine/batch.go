@@ -45,6 +45,7 @@ func (e *Engine) ApplyBatch(ctx context.Context, b Batch) ([]Result, error) {
 	}
 	if len(p.ops) == 1 && !b.Rollback {
 		result, err := e.run(ctx, p.ops[0])
+		result.ID = p.ops[0].id
 		return []Result{result}, located(err, p.ops[0])
 	}
 	return e.transact(ctx, p, b.Rollback)

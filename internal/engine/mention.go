@@ -142,45 +142,47 @@ func (p *plan) classify(op *operation, i int) {
 	}
 }
 
-// isLate reports whether a pointer leads to, or into, a mention of what is not
-// known yet: what is wrong there is found out when it is.
-func (p *plan) isLate(i int, pointer string) bool {
-	if i >= len(p.mentions) {
-		return false
-	}
-	for _, m := range p.mentions[i] {
-		if rest, ok := strings.CutPrefix(pointer, m.at.Pointer); ok && (rest == "" || rest[0] == '/') && (m.broken || p.document(m.of) == nil) {
-			return true
-		}
-	}
-	return false
+// holds reports whether a pointer leads to the mention, or into it.
+func (m mention) holds(pointer string) bool {
+	rest, ok := strings.CutPrefix(pointer, m.at.Pointer)
+	return ok && (rest == "" || rest[0] == '/')
 }
 
-// fill puts the values that a write mentions into its texts. A value that is not
-// there is a fault.
-func (p *plan) fill(w *Write, i int, document func(int) bson.Raw, faults *fault.List) error {
+// fill puts the values that a write mentions into its texts, and returns the
+// mentions that stay. A value that is not there is a fault.
+func (p *plan) fill(w *Write, mentions []mention, document func(int) bson.Raw, faults *fault.List) (open []mention, err error) {
 	for of := range parts {
 		var at []bsonjson.Referral
 		var values [][]byte
-		for _, m := range p.mentions[i] {
-			if m.part == of && !m.broken {
-				at, values = append(at, m.at), append(values, m.value(document(m.of), faults))
-				p.size += len(values[len(values)-1])
+		for _, m := range mentions {
+			if m.part != of {
+				continue
 			}
+			value := m.value(document, faults)
+			if value == nil {
+				open = append(open, m)
+				continue
+			}
+			at, values = append(at, m.at), append(values, value)
+			p.size += len(value)
 		}
 		if p.size > maxInserted {
-			return fault.New(fault.PayloadTooLarge, "what the operations refer to comes to more than %d bytes", maxInserted)
+			return nil, fault.New(fault.PayloadTooLarge, "what the operations refer to comes to more than %d bytes", maxInserted)
 		}
 		if len(at) > 0 {
 			text, _ := w.text(of)
 			*text = bsonjson.Fill(*text, at, values)
 		}
 	}
-	return nil
+	return open, nil
 }
 
-// value returns the JSON of what is mentioned of a document; nil for no document.
-func (m mention) value(doc bson.Raw, faults *fault.List) []byte {
+// value returns the JSON of what is mentioned; nil where it is not known.
+func (m mention) value(document func(int) bson.Raw, faults *fault.List) []byte {
+	if m.broken {
+		return nil
+	}
+	doc := document(m.of)
 	if doc == nil {
 		return nil
 	}
@@ -190,10 +192,8 @@ func (m mention) value(doc bson.Raw, faults *fault.List) []byte {
 	}
 	value, err := doc.LookupErr(steps...)
 	if err != nil {
-		if !faults.Has(m.at.Pointer) {
-			faults.Add(m.at.Pointer, "ref", "%q has no value in the document that is referred to", m.path)
-		}
-		return []byte("null")
+		faults.Add(m.at.Pointer, "ref", "%q has no value in the document that is referred to", m.path)
+		return nil
 	}
 	return bsonjson.AppendValue(nil, value)
 }

@@ -42,9 +42,7 @@ func (p *plan) prepare(faults *fault.List) error {
 		}
 		p.ops[i] = op
 		for _, item := range own.Items {
-			if !p.isLate(i, item.Pointer) {
-				faults.Add(item.Pointer, item.Code, "%s", item.Detail)
-			}
+			faults.Add(item.Pointer, item.Code, "%s", item.Detail)
 		}
 	}
 	if p.mentions != nil {
@@ -53,8 +51,9 @@ func (p *plan) prepare(faults *fault.List) error {
 	return faults.Err(fault.ValidationFailed, "the document breaks the schema of the collection")
 }
 
-// operation prepares one write, with what it mentions as document tells; nil
-// leaves a mention in its place.
+// operation prepares one write, with what it mentions as document tells. Where
+// that is nil the mention stays in its place, and what is wrong there is found
+// out when it is known.
 func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List) (*operation, error) {
 	w := p.writes[i]
 	op := &operation{
@@ -67,11 +66,27 @@ func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List)
 	if i < len(p.mentions) {
 		p.classify(op, i)
 		op.minimal = op.minimal && w.As == ""
-		if err := p.fill(&w, i, document, faults); err != nil {
-			return nil, err
-		}
+		return op, p.prepareMentioning(op, w, p.mentions[i], document, faults)
 	}
 	return op, located(op.prepare(w, faults), op)
+}
+
+// prepareMentioning prepares an operation with the values that it mentions.
+func (p *plan) prepareMentioning(op *operation, w Write, mentions []mention, document func(int) bson.Raw, faults *fault.List) error {
+	open, err := p.fill(&w, mentions, document, faults)
+	if err != nil {
+		return err
+	}
+	var own fault.List
+	if err := op.prepare(w, &own); err != nil {
+		return located(err, op)
+	}
+	for _, item := range own.Items {
+		if !slices.ContainsFunc(open, func(m mention) bool { return m.holds(item.Pointer) }) {
+			faults.Add(item.Pointer, item.Code, "%s", item.Detail)
+		}
+	}
+	return nil
 }
 
 // document returns the document that an operation creates, nil where only

@@ -63,7 +63,8 @@ func (r *attempt) one(ctx context.Context, i int) error {
 			return err
 		}
 	}
-	result, err := r.Engine.run(ctx, op)
+	result, err := r.run(ctx, op)
+	result.ID = op.id
 	r.results[i] = result
 	return located(err, op)
 }
@@ -74,7 +75,7 @@ func (r *attempt) creates(ctx context.Context, i, n int) error {
 	created := refSet{}
 	for j := i; j < i+n; j++ {
 		op := r.ops[j]
-		r.results[j] = Result{Created: true, Document: op.document}
+		r.results[j] = Result{Created: true, ID: op.id, Document: op.document}
 		refs = append(refs, added(op.collection, nil, op.document, op.pointer)...)
 		created.add(op.collection.Name, op.id)
 	}
@@ -119,7 +120,7 @@ func (r *attempt) reads(ctx context.Context, i, n int) error {
 		if err := op.admits(doc); err != nil {
 			return located(err, op)
 		}
-		r.results[i+j] = Result{Document: doc}
+		r.results[i+j] = Result{ID: op.id, Document: doc}
 	}
 	return nil
 }

@@ -71,6 +71,8 @@ type Write struct {
 type Result struct {
 	// Created is set where the document is new.
 	Created bool
+	// ID is that of the document, also of one that is gone.
+	ID bson.RawValue
 	// Document is as it is stored now, or as it was read; nil after Delete.
 	Document bson.Raw
 }

@@ -83,8 +83,10 @@ var serviceBodies = map[Body]schema.JSON{
 			m("paths", schema.JSON{m("type", "object")}),
 		}),
 	},
-	HTMLBody:  {m("type", "string")},
-	QueryBody: querySchema(),
+	HTMLBody:    {m("type", "string")},
+	QueryBody:   querySchema(),
+	ChangedBody: countsSchema("matched", "modified"),
+	DeletedBody: countsSchema("deleted"),
 }
 
 // extendedBody describes a body of canonical Extended JSON.

@@ -86,14 +86,14 @@ func (w *writer) addForCollection(route Route, collection *schema.Collection) er
 		return nil
 	}
 	path := strings.ReplaceAll(route.Path, collectionPart, url.PathEscape(collection.Name))
-	return w.add(route, scope{path: path, id: route.ID + "_" + collection.Name, tag: collection.Name, collection: collection})
+	return w.add(route, scope{path: path, id: route.ID + "_" + collection.Name, tag: collection.Name, model: w.model, collection: collection})
 }
 
 func (w *writer) addForService(route Route) error {
 	if strings.Contains(route.Path, collectionPart) {
 		return nil
 	}
-	return w.add(route, scope{path: route.Path, id: route.ID, tag: serviceTag})
+	return w.add(route, scope{path: route.Path, id: route.ID, tag: serviceTag, model: w.model})
 }
 
 // add writes one operation into its path.

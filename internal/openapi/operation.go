@@ -14,6 +14,7 @@ import (
 // scope is where a route is expanded to: a collection, or the service.
 type scope struct {
 	path, id, tag string
+	model         *schema.Model
 	// collection is nil for the service.
 	collection *schema.Collection
 }
@@ -136,7 +137,12 @@ func (s scope) body(media string, body Body) (schema.JSON, error) {
 	if fixed, ok := serviceBodies[body]; ok {
 		return fixed, nil
 	}
-	if s.collection == nil {
+	switch {
+	case body == TransactionBody:
+		return s.transaction(), nil
+	case body == ResultsBody:
+		return s.results(media), nil
+	case s.collection == nil:
 		return nil, errNoCollection
 	}
 	if media == mediaExtended {

@@ -82,16 +82,20 @@ type Body uint8
 
 // The bodies. Those of documents follow the collection of the route.
 const (
-	NoBody        Body = iota
-	CreateBody         // a document to create, or an array of them
-	ReplaceBody        // a document in place of another
-	PatchBody          // a change, of the kind that the media type tells
-	DocumentBody       // a stored document
-	DocumentsBody      // what was created: a stored document, or {"data": [documents]} of an array
-	QueryBody          // {"filter": {…}, "limit": 20, …}
-	PageBody           // {"data": [documents], "page": {"next": "…"}}
-	SessionBody        // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
-	StatusBody         // {"status": "ok"}
-	OpenAPIBody        // this document
-	HTMLBody           // a page for people
+	NoBody          Body = iota
+	CreateBody           // a document to create, or an array of them
+	ReplaceBody          // a document in place of another
+	PatchBody            // a change, of the kind that the media type tells
+	DocumentBody         // a stored document
+	DocumentsBody        // what was created: a stored document, or {"data": [documents]} of an array
+	QueryBody            // {"filter": {…}, "limit": 20, …}
+	PageBody             // {"data": [documents], "page": {"next": "…"}}
+	TransactionBody      // {"operations": […]}
+	ResultsBody          // {"results": […]}
+	ChangedBody          // {"matched": 2, "modified": 2}
+	DeletedBody          // {"deleted": 2}
+	SessionBody          // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
+	StatusBody           // {"status": "ok"}
+	OpenAPIBody          // this document
+	HTMLBody             // a page for people
 )

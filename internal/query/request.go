@@ -121,6 +121,24 @@ func Parse(values url.Values, limits Limits) Request {
 	return r
 }
 
+// ParseSelection reads the parameters of what is done to all documents that match:
+// a filter, which it must have, and conditions as a list takes them.
+func ParseSelection(values url.Values) Request {
+	r := Parse(values, Limits{DefaultLimit: 1, MaxLimit: 1})
+	r.faults.Items = slices.DeleteFunc(r.faults.Items, func(item fault.Item) bool { return isListPart(item.Pointer) })
+	for _, name := range parts {
+		if isListPart(name) && values.Has(name) {
+			r.faults.Add(name, "unknown-parameter", "is a parameter of lists alone; this takes filter, and conditions such as status=active")
+		}
+	}
+	if len(r.faults.Items) == 0 && (r.Filter == nil || r.Filter.Empty()) {
+		r.faults.Add(partFilter, "required", "is required, with a condition: without one all documents would be meant")
+	}
+	return r
+}
+
+func isListPart(name string) bool { return name != partFilter && slices.Contains(parts, name) }
+
 // part reads one part out of text.
 func (r *Request) part(name, text string, limits Limits, faults *fault.List) {
 	at := r.source.pointer(name)

@@ -256,7 +256,7 @@ func TestHashStandsForTheMeaning(t *testing.T) {
 
 func TestModelFindsCollections(t *testing.T) {
 	model := mustLoad(t, "collection: users\nfields: {x: {type: int}}", "collection: posts\nfields: {y: {type: int}}")
-	if names := model.names(); names[0] != "posts" || names[1] != "users" {
+	if names := model.Names(); names[0] != "posts" || names[1] != "users" {
 		t.Errorf("names = %v", names)
 	}
 	if _, ok := model.Lookup("user"); ok {

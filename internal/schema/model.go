@@ -35,9 +35,10 @@ func (m *Model) Lookup(name string) (*Collection, bool) {
 
 // Nearest returns the name of the collection that a mistyped name was meant to
 // be, "" where none is near.
-func (m *Model) Nearest(name string) string { return nearest.Name(name, m.names()) }
+func (m *Model) Nearest(name string) string { return nearest.Name(name, m.Names()) }
 
-func (m *Model) names() []string {
+// Names returns the names of the collections, sorted.
+func (m *Model) Names() []string {
 	names := make([]string, len(m.Collections))
 	for i, c := range m.Collections {
 		names[i] = c.Name
