@@ -5,6 +5,7 @@ GO       ?= go
 SCHEMA   ?= examples/blog/schema
 LISTEN   ?= 127.0.0.1:8080
 FUZZTIME ?= 10s
+GROWTH   ?=
 BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --rounds 5
 
 .DEFAULT_GOAL := help
@@ -48,6 +49,16 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 bench: build ## Measure Sheaf beside a hand-written service; print ratios (BENCH=flags).
 	$(GO) build -trimpath -o bin/handwritten ./internal/bench/handwritten
 	bin/sheaf bench --self --against bin/handwritten $(BENCH)
+
+.PHONY: bench-growth
+bench-growth: build ## Measure Sheaf as documents, collections and connections grow.
+	bin/sheaf bench --self --growth --rounds 3 --duration 2s $(GROWTH)
+
+.PHONY: bench-chart
+bench-chart: build ## Draw the rate over the connections, docs/benchmarks.svg.
+	$(GO) build -trimpath -o bin/handwritten ./internal/bench/handwritten
+	bin/sheaf bench --self --against bin/handwritten --connections 1,2,4,8,16,32,64,128,256,512 \
+		--operations get,create --rounds 3 --duration 1s --chart docs/benchmarks.svg
 
 .PHONY: clean
 clean: ## Delete what was built; the data in .sheaf stays.

@@ -33,7 +33,8 @@ type benchCommand struct {
 	Headers     []string      `name:"header" sep:"none" placeholder:"LINE" help:"A header of every request, such as 'Authorization: Bearer …'."`
 	JSON        bool          `name:"json" help:"Print the report as JSON."`
 	Chart       string        `name:"chart" placeholder:"FILE" help:"Write a chart of the rate over the connections, as SVG."`
-	WriteSchema string        `name:"write-schema" placeholder:"DIR" help:"Write the schema files of the benchmark's collections to a folder, and do nothing else."`
+	growthFlags
+	WriteSchema string `name:"write-schema" placeholder:"DIR" help:"Write the schema files of the benchmark's collections to a folder, and do nothing else."`
 }
 
 // Run measures and prints the report.
@@ -43,6 +44,9 @@ func (c *benchCommand) Run(ctx context.Context, a *app) error {
 	}
 	if err := c.check(); err != nil {
 		return err
+	}
+	if c.Growth {
+		return c.measureGrowth(ctx, a)
 	}
 	report := bench.Report{Machine: bench.ThisMachine(), Rounds: c.Rounds, Duration: c.Duration.Seconds(), OpenRate: c.Rate}
 	var err error
@@ -61,6 +65,10 @@ func (c *benchCommand) check() error {
 	switch {
 	case c.Self == (c.URL != ""):
 		return usageError("give the URL of a service, or --self")
+	case c.Growth && (!c.Self || c.Against != ""):
+		return usageError("--growth goes with --self, and not with --against")
+	case c.Growth && !c.grows():
+		return usageError("--documents, --collections and --idle take numbers from 1, such as 1,50,500")
 	case c.Against != "" && !c.Self:
 		return usageError("--against goes with --self")
 	case c.Rounds < 1 || c.Duration <= 0 || c.Rate < 0:
@@ -94,7 +102,37 @@ func (c *benchCommand) measure(ctx context.Context, a *app, sheaf, other *bench.
 }
 
 // measureSelf starts a private mongod and, on it, this program and the other.
-func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Report) (err error) {
+func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Report) error {
+	return a.withBenchServer(ctx, func(folder string, server *mongod.Server) (err error) {
+		report.Machine.MongoDB = server.Binary().Version
+		schema := filepath.Join(folder, "schema")
+		if err := writeSchema(schema); err != nil {
+			return err
+		}
+		sheaf, err := startSelf(ctx, schema, "bench", server)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, sheaf.Stop()) }()
+		other, err := c.startOther(ctx, server)
+		if err != nil {
+			return err
+		}
+		if other != nil {
+			defer func() { err = errors.Join(err, other.Stop()) }()
+		}
+		idle := sheaf.Memory()
+		report.Rows, err = c.measure(ctx, a, sheaf, other)
+		if err == nil {
+			_, err = fmt.Fprintf(a.stderr, "sheaf: ready %d ms after its start, %.0f MB idle, %.0f MB after the load\n", sheaf.Ready().Milliseconds(), idle, sheaf.Memory())
+		}
+		return err
+	})
+}
+
+// withBenchServer runs a private mongod for as long as measure runs, in a folder
+// that is deleted afterwards.
+func (a *app) withBenchServer(ctx context.Context, measure func(folder string, server *mongod.Server) error) (err error) {
 	if err := a.settled(); err != nil {
 		return err
 	}
@@ -110,40 +148,18 @@ func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Re
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(ctx))) }()
-	report.Machine.MongoDB = server.Binary().Version
-	schema := filepath.Join(folder, "schema")
-	if err := writeSchema(schema); err != nil {
-		return err
-	}
-	sheaf, err := c.startSelf(ctx, schema, server)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, sheaf.Stop()) }()
-	other, err := c.startOther(ctx, server)
-	if err != nil {
-		return err
-	}
-	if other != nil {
-		defer func() { err = errors.Join(err, other.Stop()) }()
-	}
-	idle := sheaf.Memory()
-	report.Rows, err = c.measure(ctx, a, sheaf, other)
-	if err == nil {
-		_, err = fmt.Fprintf(a.stderr, "sheaf: ready %d ms after its start, %.0f MB idle, %.0f MB after the load\n", sheaf.Ready().Milliseconds(), idle, sheaf.Memory())
-	}
-	return err
+	return measure(folder, server)
 }
 
 // startSelf runs this program as production does, but for TLS to MongoDB.
-func (c *benchCommand) startSelf(ctx context.Context, schema string, server *mongod.Server) (*bench.Service, error) {
+func startSelf(ctx context.Context, schema, database string, server *mongod.Server) (*bench.Service, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	return bench.Start(ctx, "sheaf", program, []string{"serve"}, []string{
 		"SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0", "SHEAF_SCHEMA=" + schema,
-		"MONGODB_URI=" + server.URI(), "MONGODB_DATABASE=bench",
+		"MONGODB_URI=" + server.URI(), "MONGODB_DATABASE=" + database,
 	}, server.PID())
 }
 
@@ -160,6 +176,11 @@ func (c *benchCommand) print(w io.Writer, report bench.Report) error {
 			return fmt.Errorf("the chart cannot be written: %w", err)
 		}
 	}
+	return c.write(w, report)
+}
+
+// write writes a report in the form that was asked for.
+func (c *benchCommand) write(w io.Writer, report interface{ WriteText(w io.Writer) error }) error {
 	if !c.JSON {
 		return report.WriteText(w)
 	}
@@ -199,6 +220,12 @@ func (m *benchMeter) show(p bench.Progress) {
 	}
 	m.bar.Describe(text)
 	_ = m.bar.Set(p.Done) // a meter that cannot be shown is no failure
+}
+
+// step shows what is done next.
+func (m *benchMeter) step(text string) {
+	m.bar.Describe(text)
+	_ = m.bar.Add(1) // likewise
 }
 
 func (m *benchMeter) finish() { _ = m.bar.Finish() }

@@ -94,9 +94,13 @@ func getItem(dst []byte, s *Service, n int64) []byte {
 
 // listPeople asks for twenty of an age, in the order of their addresses.
 func listPeople(dst []byte, s *Service, n int64) []byte {
+	return appendAges(append(dst, "GET /v1/"+people...), s, n)
+}
+
+func appendAges(dst []byte, s *Service, n int64) []byte {
 	const youngest, ages, span = 18, 60, 10
 	low := youngest + spread(n, ages)
-	dst = strconv.AppendInt(append(dst, "GET /v1/"+people+"?age%5Bgte%5D="...), low, 10)
+	dst = strconv.AppendInt(append(dst, "?age%5Bgte%5D="...), low, 10)
 	dst = strconv.AppendInt(append(dst, "&age%5Blt%5D="...), low+span, 10)
 	return s.end(append(dst, "&sort=email&limit=20"...))
 }
