@@ -4,7 +4,7 @@
 //
 //	users := client.Of[User](client.New("http://127.0.0.1:8080"), "users")
 //	ada, err := users.Create(ctx, User{Name: "Ada"})
-//	for user, err := range users.All(ctx) { … }
+//	for user, err := range users.All(ctx, client.Where("age", client.Op{"$gte": 18}), client.Sort("-age")) { … }
 package client
 
 import (
@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -109,58 +108,6 @@ type PatchOperation struct {
 // Delete deletes the document with an id, if it has the version; 0 is for any.
 func (c *Collection[T]) Delete(ctx context.Context, id any, version int64) error {
 	return c.client.call(ctx, http.MethodDelete, c.at(id), nil, ifMatch(version), nil)
-}
-
-// Page is a part of a list. Next is the cursor of the page after it, empty for
-// the last.
-type Page[T any] struct {
-	Documents []T
-	Next      string
-}
-
-// List returns the page after a cursor, the first for an empty one. A limit of 0
-// is the service's own.
-func (c *Collection[T]) List(ctx context.Context, after string, limit int) (Page[T], error) {
-	query := url.Values{}
-	if after != "" {
-		query.Set("after", after)
-	}
-	if limit > 0 {
-		query.Set("limit", strconv.Itoa(limit))
-	}
-	var answer struct {
-		Data []T
-		Page struct{ Next string }
-	}
-	path := c.path
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	err := c.client.call(ctx, http.MethodGet, path, nil, nil, &answer)
-	return Page[T]{answer.Data, answer.Page.Next}, err
-}
-
-// All yields every document of the collection in the order of ids, page by page.
-// An error ends it.
-func (c *Collection[T]) All(ctx context.Context) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for after := ""; ; {
-			page, err := c.List(ctx, after, 0)
-			if err != nil {
-				var none T
-				yield(none, err)
-				return
-			}
-			for _, document := range page.Documents {
-				if !yield(document, nil) {
-					return
-				}
-			}
-			if after = page.Next; after == "" {
-				return
-			}
-		}
-	}
 }
 
 func (c *Collection[T]) at(id any) string { return c.path + "/" + url.PathEscape(fmt.Sprint(id)) }

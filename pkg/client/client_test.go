@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -111,6 +112,48 @@ func TestCalls(t *testing.T) {
 	}
 	if _, err := users.Get(ctx, ada.ID); !client.Is(err, client.NotFound) {
 		t.Errorf("deleted: %v", err)
+	}
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	users := client.Of[user](client.New(blog(t).URL), "users")
+	for i, name := range []string{"Ada", "Bob", "Cyd", "Dan", "Eve", "Fay", "Gus"} {
+		if _, err := users.Create(t.Context(), user{Name: name, Email: name + "@example.com", Age: 10 * (i + 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown := []client.ListOption{client.Where("age", client.Op{"$gte": 20}), client.Filter(map[string]any{"name": map[string]any{"$ne": "Eve"}}), client.Sort("-age", "name")}
+	var names []string
+	for u, err := range users.All(t.Context(), append(grown, client.Select("name"), client.Limit(2))...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Email != "" || u.ID == 0 {
+			t.Errorf("selected %+v", u)
+		}
+		names = append(names, u.Name)
+	}
+	if got := strings.Join(names, " "); got != "Gus Fay Dan Cyd Bob" {
+		t.Errorf("all are %s", got)
+	}
+	first, err := users.List(t.Context(), append(grown, client.Limit(2), client.CountExactly())...)
+	if err != nil || first.Total != 5 || first.Prev != "" || len(first.Documents) != 2 {
+		t.Errorf("%+v, %v", first, err)
+	}
+	second, err := users.List(t.Context(), append(grown, client.Limit(2), client.After(first.Next))...)
+	if err != nil || second.Documents[0].Name != "Dan" {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	back, err := users.List(t.Context(), append(grown, client.Limit(2), client.Before(second.Prev))...)
+	if err != nil || back.Documents[0] != first.Documents[0] || back.Prev != "" {
+		t.Errorf("%+v, %v", back, err)
+	}
+	if _, err := users.List(t.Context(), client.Where("aeg", 1)); !client.Is(err, client.InvalidParameter) {
+		t.Errorf("a field that is none: %v", err)
+	}
+	if _, err := users.List(t.Context(), client.Filter(func() {})); err == nil {
+		t.Error("a filter that has no JSON is taken")
 	}
 }
 
