@@ -598,12 +598,13 @@ func (d *decoder) defaults(fields *Fields, seen bits) {
 }
 
 func appendDefault(dst []byte, field *Field, now time.Time) []byte {
-	value := field.Default.value(field.Shape, now)
+	value := field.Default.Make(field.Shape, now)
 	dst = append(append(append(dst, byte(value.Type)), field.Name...), 0)
 	return append(dst, value.Value...)
 }
 
-func (v *Default) value(shape *Shape, now time.Time) bson.RawValue {
+// Make returns the value for a document of a write at a time.
+func (v *Default) Make(shape *Shape, now time.Time) bson.RawValue {
 	switch v.Generate {
 	case Now:
 		return bson.RawValue{Type: bson.TypeDateTime, Value: binary.LittleEndian.AppendUint64(nil, uint64(now.UnixMilli()))}

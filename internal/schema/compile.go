@@ -26,6 +26,9 @@ type declaration struct {
 	open bool
 	// relations are the places of the relations, by name.
 	relations map[string]*node
+	// aggregates are compiled when every collection's fields are known; nil for
+	// none.
+	aggregates *node
 }
 
 // declare reads what other files need to know of a file: its name and id kind.
@@ -116,6 +119,7 @@ func (c *compiler) compile() *Model {
 	}
 	for _, d := range c.declared {
 		c.crossChecks(d)
+		c.aggregates(d)
 	}
 	for _, d := range c.declared {
 		c.indexCount(d)
@@ -155,6 +159,7 @@ func (c *compiler) collection(d *declaration) {
 		{"additional", func(at *node) { d.open = c.additional(at) }},
 		{"indexes", func(at *node) { indexes = at }},
 		{"relations", func(at *node) { relations = at }},
+		{"aggregates", func(at *node) { d.aggregates = at }},
 	})
 	c.document(d, fields)
 	c.indexes(d, indexes)

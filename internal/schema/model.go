@@ -69,8 +69,9 @@ type Collection struct {
 	KeyFields *bsonjson.Fields
 	// Referrers are the references of all collections that lead to this one.
 	Referrers []Referrer
-	// Relations are sorted by name.
-	Relations []Relation
+	// Relations and Aggregates are sorted by name.
+	Relations  []Relation
+	Aggregates []*Aggregate
 
 	idShape *bsonjson.Shape
 	// rules are those of the whole document: an object's.

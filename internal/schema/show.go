@@ -51,6 +51,12 @@ func (c *Collection) show(out *strings.Builder) {
 	for _, r := range c.Relations {
 		fmt.Fprintf(out, "    %s  %s %s by %s%s\n", r.Name, r.Kind, r.Target, r.By, many(r))
 	}
+	if len(c.Aggregates) > 0 {
+		out.WriteString("  aggregates:\n")
+	}
+	for _, a := range c.Aggregates {
+		fmt.Fprintf(out, "    %s  %s\n", a.Name, inline(a.declared()))
+	}
 	fmt.Fprintf(out, "  validator:\n    %s\n", indented(c.Validator(), "    "))
 }
 
@@ -121,14 +127,17 @@ func indented(doc bson.D, prefix string) string {
 func (c *Collection) declared() JSON {
 	out := JSON{{"collection", c.Name}, {"description", c.Description}, {"id", c.ID.String()}}
 	out = append(out, c.rules.inner()...)
-	indexes, relations := []any{}, JSON{}
+	indexes, relations, aggregates := []any{}, JSON{}, JSON{}
 	for _, index := range c.Indexes {
 		indexes = append(indexes, index.declared())
 	}
 	for _, r := range c.Relations {
 		relations.set(r.Name, JSON{{r.Kind.String(), r.Target}, {"by", r.By}})
 	}
-	return append(out, Member{"indexes", indexes}, Member{"relations", relations})
+	for _, a := range c.Aggregates {
+		aggregates.set(a.Name, a.declared())
+	}
+	return append(out, Member{"indexes", indexes}, Member{"relations", relations}, Member{"aggregates", aggregates})
 }
 
 func (i Index) declared() JSON {
