@@ -93,18 +93,24 @@ func link(header http.Header, u *url.URL, page query.Page) {
 // memory as JSON.
 func (x *exchange) sendDocuments(page query.Page, f form) error {
 	return x.stream(http.StatusOK, f, func(s *stream) {
-		s.buffer = append(s.buffer, `{"data":[`...)
-		for i, doc := range page.Documents {
-			if i > 0 {
-				s.buffer = append(s.buffer, ',')
-			}
-			s.buffer = f.append(s.buffer, doc)
-			if s.flushFull(); s.gone {
-				return
-			}
-		}
-		s.buffer = append(appendPage(append(s.buffer, `],"page":`...), page), '}')
+		s.documents(page.Documents)
+		s.buffer = append(appendPage(append(s.buffer, `,"page":`...), page), '}')
 	})
+}
+
+// documents writes {"data":[…], up to the end of the array.
+func (s *stream) documents(docs []bson.Raw) {
+	s.buffer = append(s.buffer, `{"data":[`...)
+	for i, doc := range docs {
+		if i > 0 {
+			s.buffer = append(s.buffer, ',')
+		}
+		s.buffer = s.form.append(s.buffer, doc)
+		if s.flushFull(); s.gone {
+			return
+		}
+	}
+	s.buffer = append(s.buffer, ']')
 }
 
 func appendPage(dst []byte, page query.Page) []byte {

@@ -90,6 +90,12 @@ func documentRoutes() []route {
 			Problems:    append([]fault.Code{fault.MalformedJSON, fault.PayloadTooLarge, fault.UnsupportedMediaType}, lists...),
 		}, queryDocuments},
 		{openapi.Route{
+			Method: http.MethodGet, Path: collection + "/_aggregates/{aggregate}", ID: "aggregate", Access: openapi.Reads, Summary: "What a pipeline of the schema computes",
+			Responses: []openapi.Response{{Status: 200, Description: "All that comes out of the pipeline; an _id at the top is called id.",
+				Headers: []string{"Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.AggregateBody}}},
+			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.UnknownRoute, fault.NotAcceptable, fault.ResultTooLarge, fault.DatabaseUnavailable, fault.Timeout},
+		}, aggregateDocuments},
+		{openapi.Route{
 			Method: http.MethodPost, Path: collection, ID: "create", Access: openapi.Writes, Summary: "Create a document, or all of an array",
 			Description: "An array of 1 to 1,000 documents is created whole or not at all. Every fault of the input is told at once.",
 			Parameters:  []openapi.Parameter{prefer},

@@ -28,6 +28,7 @@ const (
 	UnsupportedMediaType Code = "unsupported-media-type"
 	ValidationFailed     Code = "validation-failed"
 	RequirementFailed    Code = "requirement-failed"
+	ResultTooLarge       Code = "result-too-large"
 	IdempotencyMismatch  Code = "idempotency-mismatch"
 	PreconditionRequired Code = "precondition-required"
 	TooManyRequests      Code = "too-many-requests"
@@ -126,6 +127,9 @@ var codes = []Info{
 	{Code: RequirementFailed, Status: 422, Title: "A requirement does not hold",
 		Meaning: "The stored document does not fulfil what the request requires of it.",
 		Remedy:  "Read the document and decide anew. Nothing was stored."},
+	{Code: ResultTooLarge, Status: 422, Title: "The result is too large",
+		Meaning: "An aggregate found more documents or bytes than it may answer, or needs more memory than the database gives it.",
+		Remedy:  "Narrow it down by its parameters, or have max_documents or the pipeline in the schema changed."},
 	{Code: IdempotencyMismatch, Status: 422, Title: "The key was used for another request",
 		Meaning: "The same Idempotency-Key came before with another body or route.",
 		Remedy:  "Use a new key for a new request."},

@@ -71,6 +71,7 @@ var serviceBodies = map[Body]schema.JSON{
 		}),
 		m("additionalProperties", false),
 	},
+	AggregateBody: dataSchema(schema.JSON{m("type", "object")}),
 	StatusBody: {
 		m("type", "object"), m("required", []string{"status"}),
 		m("properties", schema.JSON{m("status", schema.JSON{m("type", "string")})}),

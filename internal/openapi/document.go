@@ -86,7 +86,32 @@ func (w *writer) addForCollection(route Route, collection *schema.Collection) er
 		return nil
 	}
 	path := strings.ReplaceAll(route.Path, collectionPart, url.PathEscape(collection.Name))
-	return w.add(route, scope{path: path, id: route.ID + "_" + collection.Name, tag: collection.Name, model: w.model, collection: collection})
+	s := scope{path: path, id: route.ID + "_" + collection.Name, tag: collection.Name, model: w.model, collection: collection}
+	if strings.Contains(path, aggregatePart) {
+		return w.addAggregates(route, s)
+	}
+	return w.add(route, s)
+}
+
+const aggregatePart = "{aggregate}"
+
+// addAggregates writes an operation for each aggregate of a collection, with its
+// parameters.
+func (w *writer) addAggregates(route Route, s scope) error {
+	path, id := s.path, s.id
+	for _, a := range s.collection.Aggregates {
+		s.path, s.id = strings.ReplaceAll(path, aggregatePart, a.Name), id+"_"+a.Name
+		own := route
+		own.Description = a.Description
+		for _, p := range a.Parameters() {
+			own.Parameters = append(own.Parameters[:len(own.Parameters):len(own.Parameters)],
+				Parameter{Name: p.Name, In: "query", Description: p.Description, Required: p.Required, Schema: p.Schema})
+		}
+		if err := w.add(own, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) addForService(route Route) error {

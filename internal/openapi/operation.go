@@ -41,7 +41,11 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 func parameters(list []Parameter) []any {
 	out := make([]any, len(list))
 	for i, p := range list {
-		out[i] = schema.JSON{m("name", p.Name), m("in", p.In), m("description", p.Description), m("schema", p.Schema)}
+		described := schema.JSON{m("name", p.Name), m("in", p.In)}
+		if p.Required {
+			described = append(described, m("required", true))
+		}
+		out[i] = append(described, m("description", p.Description), m("schema", p.Schema))
 	}
 	return out
 }

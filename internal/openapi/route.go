@@ -50,6 +50,7 @@ type Parameter struct {
 	// In is query or header.
 	In          string
 	Description string
+	Required    bool
 	Schema      schema.JSON
 }
 
@@ -95,6 +96,7 @@ const (
 	ChangedBody          // {"matched": 2, "modified": 2}
 	DeletedBody          // {"deleted": 2}
 	SessionBody          // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
+	AggregateBody        // {"data": [objects]}, whose members an aggregate chooses
 	StatusBody           // {"status": "ok"}
 	OpenAPIBody          // this document
 	HTMLBody             // a page for people

@@ -123,9 +123,12 @@ func (c *compiler) aggregate(d *declaration, name string, n *node) *Aggregate {
 		c.problems.add(n, `"pipeline" is missing: a list of stages, such as [{$count: total}]`)
 		return nil
 	}
+	before := len(c.problems)
 	p := pipelineCompiler{compiler: c, params: a.params.members, used: make([]bool, len(a.params.members))}
 	a.stages = p.pipeline(pipeline, knownFields(d), topLevel)
-	p.unused(params)
+	if len(c.problems) == before { // else a mistake may hide a use
+		p.unused(params)
+	}
 	a.source = appendLiteral(nil, pipeline, anyShape)
 	return a
 }

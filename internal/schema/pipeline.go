@@ -86,12 +86,11 @@ const maxStages = 100
 
 // pipeline compiles a list of stages.
 func (p *pipelineCompiler) pipeline(n *node, k knowledge, at level) []template {
-	if n.kind != sequenceNode || len(n.items) == 0 && at == topLevel {
+	switch {
+	case n.kind != sequenceNode:
 		p.problems.add(n, "must be a list of stages, such as [{$count: total}]%s", got(n))
-		return nil
-	}
-	if len(n.items) > maxStages {
-		p.problems.add(n, "has %d stages, and may have %d", len(n.items), maxStages)
+	case len(n.items) == 0 && at == topLevel, len(n.items) > maxStages:
+		p.problems.add(n, "has %d stages; a pipeline has 1 to %d", len(n.items), maxStages)
 		return nil
 	}
 	var stages []template
@@ -351,7 +350,7 @@ func isNumber(kind bsonjson.Kind) bool {
 // unused notes the parameters that nothing in the pipeline names.
 func (p *pipelineCompiler) unused(params *node) {
 	for i, r := range p.params {
-		if !p.used[i] && len(p.problems) == 0 {
+		if !p.used[i] {
 			p.problems.add(params.get(r.name), "the parameter %q is not used; write {$param: %s} where its value belongs", r.name, r.name)
 		}
 	}

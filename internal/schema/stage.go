@@ -124,6 +124,7 @@ func (p *pipelineCompiler) unwind(n *node, k knowledge) (template, knowledge) {
 }
 
 func (p *pipelineCompiler) addFields(n *node, k knowledge) (template, knowledge) {
+	p.identity(n)
 	after := k
 	t := p.members(n, func(e entry) template {
 		p.target(e.key)
@@ -140,6 +141,22 @@ func (p *pipelineCompiler) target(key *node) {
 	}
 }
 
+// identity notes a stage that makes a field called id beside _id: the answer calls
+// _id that.
+func (p *pipelineCompiler) identity(n *node) {
+	if n.kind != mappingNode || n.get("id") == nil {
+		return
+	}
+	if at := n.get("_id"); at != nil && (at.text == "0" || at.text == "false") {
+		return
+	}
+	for _, e := range n.entries {
+		if e.key.text == "id" {
+			p.problems.add(e.key, `the answer calls _id "id", so nothing beside it can have that name; set _id, or take it out with {$project: {_id: 0, …}}`)
+		}
+	}
+}
+
 func (p *pipelineCompiler) unset(n *node, k knowledge) template {
 	if n.kind == scalarNode {
 		return p.path(n, k)
@@ -148,6 +165,7 @@ func (p *pipelineCompiler) unset(n *node, k knowledge) template {
 }
 
 func (p *pipelineCompiler) project(n *node, k knowledge) template {
+	p.identity(n)
 	return p.members(n, func(e entry) template {
 		p.target(e.key)
 		if e.value.kind == scalarNode && !e.value.quoted {
@@ -161,6 +179,7 @@ func (p *pipelineCompiler) project(n *node, k knowledge) template {
 
 func (p *pipelineCompiler) group(n *node, k knowledge) template {
 	p.needs(n, "$group", "_id")
+	p.identity(n)
 	return p.members(n, func(e entry) template {
 		p.target(e.key)
 		if e.key.text == "_id" {

@@ -16,12 +16,13 @@ import (
 
 // What clients are told. The driver's own words are for the log.
 const (
-	unavailable = "the database cannot be reached"
-	timedOut    = "the database did not answer within the time limit"
-	conflicted  = "other writes to the same documents were in the way"
-	tooLarge    = "the document is larger than MongoDB's limit of 16 MiB"
-	badGeometry = "a polygon is not one that the globe can hold: its edges cross, its rings do not lie within each other, or it has no area"
-	unexpected  = "the database refused the command; the log has the details under this request id"
+	unavailable   = "the database cannot be reached"
+	timedOut      = "the database did not answer within the time limit"
+	conflicted    = "other writes to the same documents were in the way"
+	tooLarge      = "the document is larger than MongoDB's limit of 16 MiB"
+	tooMuchMemory = "the database needs more memory for this than it may take"
+	badGeometry   = "a polygon is not one that the globe can hold: its edges cross, its rings do not lie within each other, or it has no area"
+	unexpected    = "the database refused the command; the log has the details under this request id"
 )
 
 // The labels by which MongoDB and the driver mark errors.
@@ -49,6 +50,9 @@ var serverCodes = map[int]fault.Code{
 	10334: fault.PayloadTooLarge, // BSONObjectTooLarge
 	17419: fault.PayloadTooLarge, // the document that an update makes
 	17420: fault.PayloadTooLarge,
+
+	146: fault.ResultTooLarge, // ExceededMemoryLimit
+	292: fault.ResultTooLarge, // QueryExceededMemoryLimitNoDiskUseAllowed
 
 	24:  fault.WriteConflict, // LockTimeout
 	46:  fault.WriteConflict, // LockBusy
@@ -119,6 +123,8 @@ func mapError(ctx context.Context, err error) error {
 		return refusedDocument(err, refusal)
 	case fault.PayloadTooLarge:
 		return fault.Wrap(err, code, "%s", tooLarge)
+	case fault.ResultTooLarge:
+		return fault.Wrap(err, code, "%s", tooMuchMemory)
 	case fault.WriteConflict:
 		return fault.Wrap(err, code, "%s", conflicted)
 	case fault.Timeout:

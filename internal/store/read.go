@@ -122,16 +122,21 @@ func (s *Store) FindBatch(ctx context.Context, q Query) (docs []bson.Raw, more b
 	if err != nil {
 		return nil, false, err
 	}
-	if rows.Next() {
-		docs = make([]bson.Raw, 0, rows.cursor.RemainingBatchLength()+1)
-		for docs = append(docs, rows.Document()); rows.cursor.RemainingBatchLength() > 0 && rows.Next(); {
-			docs = append(docs, rows.Document())
+	return rows.firstBatch()
+}
+
+// firstBatch returns the documents that came with the cursor, and closes it.
+func (r *Rows) firstBatch() (docs []bson.Raw, more bool, err error) {
+	if r.Next() {
+		docs = make([]bson.Raw, 0, r.cursor.RemainingBatchLength()+1)
+		for docs = append(docs, r.Document()); r.cursor.RemainingBatchLength() > 0 && r.Next(); {
+			docs = append(docs, r.Document())
 		}
 	}
-	if more = rows.cursor.ID() != 0; more {
-		rows.Close()
+	if more = r.cursor.ID() != 0; more {
+		r.Close()
 	}
-	return docs, more, rows.Err()
+	return docs, more, r.Err()
 }
 
 // Count returns how many documents a filter admits.

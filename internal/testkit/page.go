@@ -71,22 +71,25 @@ func RunPage(t *testing.T, path string, options PageOptions) {
 	}
 }
 
-// PageFiles returns the blocks of a page in a language that begin with a comment
-// such as # users.yaml, by the name that it says.
-func PageFiles(t *testing.T, path, language string) map[string]string {
+// Excerpt is a block of a page that shows a part of a file.
+type Excerpt struct{ File, Text string }
+
+// PageExcerpts returns the blocks of a page in a language that begin with a
+// comment such as # users.yaml, which names the file, without that line.
+func PageExcerpts(t *testing.T, path, language string) []Excerpt {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{}
+	var excerpts []Excerpt
 	for _, b := range blocks(path, string(text)) {
-		first, _, _ := strings.Cut(b.text, "\n")
+		first, rest, _ := strings.Cut(b.text, "\n")
 		if name, ok := strings.CutPrefix(first, "# "); ok && b.language == language {
-			files[name] = b.text
+			excerpts = append(excerpts, Excerpt{name, rest})
 		}
 	}
-	return files
+	return excerpts
 }
 
 // page is a Markdown page with requests.

@@ -122,6 +122,8 @@ func (l *lexer) word() (string, error) {
 				return "", l.at.errorf("a ' has no end")
 			}
 			word.WriteString(strings.Trim(l.take(end+2), "'"))
+		case strings.HasPrefix(l.rest, `\'`):
+			word.WriteString(l.take(2)[1:])
 		case ch == '"':
 			if err := l.doubleQuoted(&word); err != nil {
 				return "", err

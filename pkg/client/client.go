@@ -110,6 +110,21 @@ func (c *Collection[T]) Delete(ctx context.Context, id any, version int64) error
 	return c.client.call(ctx, http.MethodDelete, c.at(id), nil, ifMatch(version), nil)
 }
 
+// Aggregate calls an aggregate that the schema of a collection declares, and
+// decodes what comes out of its pipeline into R. An array has several values
+// under its name.
+//
+//	rows, err := client.Aggregate[Row](ctx, users, "by_status", url.Values{"since": {"2026-01-01T00:00:00Z"}})
+func Aggregate[R, T any](ctx context.Context, c *Collection[T], name string, parameters url.Values) ([]R, error) {
+	path := c.path + "/_aggregates/" + url.PathEscape(name)
+	if len(parameters) > 0 {
+		path += "?" + parameters.Encode()
+	}
+	var answer struct{ Data []R }
+	err := c.client.call(ctx, http.MethodGet, path, nil, nil, &answer)
+	return answer.Data, err
+}
+
 func (c *Collection[T]) at(id any) string { return c.path + "/" + url.PathEscape(fmt.Sprint(id)) }
 
 func (c *Collection[T]) one(ctx context.Context, method, path string, body any, header http.Header) (T, error) {

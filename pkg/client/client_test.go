@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -176,6 +177,29 @@ func flaky(t *testing.T, code string, failures int64) (*client.Collection[user],
 	return client.Of[user](c, "users"), &sent
 }
 
+func TestAggregate(t *testing.T) {
+	users := client.Of[user](client.New(blog(t).URL), "users")
+	for _, name := range []string{"ada", "bob"} {
+		if _, err := users.Create(t.Context(), user{Name: name, Email: name + "@example.com"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type row struct {
+		ID    string `json:"id"`
+		Count int    `json:"count"`
+	}
+	rows, err := client.Aggregate[row](t.Context(), users, "by_status", url.Values{"since": {"2026-01-01T00:00:00Z"}})
+	if err != nil || len(rows) != 1 || rows[0] != (row{"pending", 2}) {
+		t.Errorf("got %v, %v", rows, err)
+	}
+	if rows, err = client.Aggregate[row](t.Context(), users, "by_status", nil); err != nil || len(rows) != 1 {
+		t.Errorf("without parameters: %v, %v", rows, err)
+	}
+	if _, err = client.Aggregate[row](t.Context(), users, "by_statsu", nil); !client.Is(err, client.UnknownRoute) {
+		t.Errorf("an unknown one: %v", err)
+	}
+}
+
 func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
 	ctx := context.Background()
 	create := func(c *client.Collection[user]) error { _, err := c.Create(ctx, user{}); return err }
@@ -207,7 +231,7 @@ func TestTheCodesAreTheServices(t *testing.T) {
 	own := []client.Code{
 		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
 		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.PatchFailed, client.WriteConflict, client.IdempotencyProgress,
-		client.SessionGone, client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.IdempotencyMismatch,
+		client.SessionGone, client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.ResultTooLarge, client.IdempotencyMismatch,
 		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.Timeout,
 	}
 	table := fault.Codes()

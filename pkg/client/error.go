@@ -34,6 +34,7 @@ const (
 	UnsupportedMediaType Code = "unsupported-media-type"
 	ValidationFailed     Code = "validation-failed"
 	RequirementFailed    Code = "requirement-failed"
+	ResultTooLarge       Code = "result-too-large"
 	IdempotencyMismatch  Code = "idempotency-mismatch"
 	PreconditionRequired Code = "precondition-required"
 	TooManyRequests      Code = "too-many-requests"
