@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -97,7 +98,7 @@ func (s *service) both(params map[string]string, body string) answer {
 	}
 	get := s.do("GET", "/v1/people?"+values.Encode(), "").is(200)
 	post := s.do("POST", "/v1/people/_query", body).is(200)
-	if string(get.body) != string(post.body) {
+	if took := regexp.MustCompile(`"milliseconds":[0-9]+`); took.ReplaceAllString(string(get.body), "") != took.ReplaceAllString(string(post.body), "") {
 		s.t.Errorf("GET ?%s and _query %s differ:\n%s\n%s", values.Encode(), body, get.body, post.body)
 	}
 	return get
