@@ -14,7 +14,9 @@ func (b *Bound) Matchable() bool {
 }
 
 // Match reports whether a document, as it is stored, fulfils the filter: exactly
-// where MongoDB would find it. A filter that is not Matchable matches nothing.
+// where MongoDB would find it, but for the patterns with several repeats whose
+// match MongoDB leaves off looking for in a long text. A filter that is not
+// Matchable matches nothing.
 func (b *Bound) Match(doc bson.Raw) bool { return b.Matchable() && b.root.matches(doc) }
 
 // matches decides about a document, or about an array taken for a document

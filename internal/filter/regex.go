@@ -59,7 +59,7 @@ func (p *parser) expression(s subject, source, flags string, at place) *Node {
 		p.fault(at, "pattern", "%s", err)
 		return nil
 	}
-	written, err := parsed.PCRE()
+	written, err := parsed.Trimmed().PCRE()
 	if err != nil {
 		p.fault(at, "pattern", "%s", err)
 		return nil

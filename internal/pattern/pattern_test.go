@@ -14,6 +14,15 @@ import (
 type written struct {
 	re         *regexp.Regexp
 	pcre, ecma string
+	trimmed    string // in ECMA's form
+}
+
+func recompiled(t *rapid.T, source string) *regexp.Regexp {
+	re, err := regexp.Compile(source)
+	if err != nil {
+		t.Fatalf("%s: %v", source, err)
+	}
+	return re
 }
 
 func write(source string) (w written, err error) {
@@ -23,6 +32,9 @@ func write(source string) (w written, err error) {
 	}
 	w.re = p.Regexp()
 	if w.pcre, err = p.PCRE(); err != nil {
+		return w, err
+	}
+	if w.trimmed, err = p.Trimmed().ECMA(); err != nil {
 		return w, err
 	}
 	w.ecma, err = p.ECMA()
@@ -67,6 +79,21 @@ func TestPatternsThatAreTooLargeAreRefused(t *testing.T) {
 	}
 }
 
+func TestTrimmedPatterns(t *testing.T) {
+	for source, want := range map[string]string{
+		`.*a.*`: `a`, `^.*a.*$`: `^[^\n]*a[^\n]*\z`, `^a.*`: `^a`, `(?:x*)(.*)a+`: `a`, `(a?b+)+c{2,5}`: `bc{2}`, `.*`: `(?:)`, `a{0,3}`: `(?:)`,
+		`(ab)+`: `ab`, `a*|b`: `a*|b`, `.*(a|b*)`: `a|b*`, `\b.*a`: `\b[^\n]*a`, `a+b*`: `a`, `(ab*)+`: `a`,
+	} {
+		p, err := pattern.Parse(source, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Trimmed().PCRE(); got != want || err != nil {
+			t.Errorf("%s: %s, %v; want %s", source, got, err, want)
+		}
+	}
+}
+
 // TestWrittenPatternsMatchTheSame compares a pattern with its ECMA form, which
 // Go's engine reads too.
 func TestWrittenPatternsMatchTheSame(t *testing.T) {
@@ -79,13 +106,12 @@ func TestWrittenPatternsMatchTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		written, err := regexp.Compile(p.ecma)
-		if err != nil {
-			t.Fatalf("%s was written as %s: %v", source, p.ecma, err)
-		}
+		written, trimmed := recompiled(t, p.ecma), recompiled(t, p.trimmed)
 		for range 10 {
 			if s := text.Draw(t, "text"); written.MatchString(s) != p.re.MatchString(s) {
 				t.Fatalf("%q: %s matches %v, %s does not agree", s, source, p.re.MatchString(s), p.ecma)
+			} else if trimmed.MatchString(s) != p.re.MatchString(s) {
+				t.Fatalf("%q: %s matches %v, %s does not agree", s, source, p.re.MatchString(s), p.trimmed)
 			}
 		}
 	})
