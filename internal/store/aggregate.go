@@ -20,8 +20,8 @@ import (
 // meets, is an InvalidParameter fault: schema files are checked before.
 func (s *Store) Aggregate(ctx context.Context, collection string, pipeline []bson.Raw, limit int) (docs []bson.Raw, more bool, err error) {
 	ctx = s.named(ctx, collection)
-	o := options.Aggregate().SetAllowDiskUse(false).SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1).
-		SetCustom(bson.M{"maxTimeMS": s.maxTime(ctx)}) //nolint:staticcheck // the driver has no other way to bound a pipeline in MongoDB
+	o := options.Aggregate().SetAllowDiskUse(false).SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1)
+	o.SetCustom(bson.M{"maxTimeMS": s.maxTime(ctx)}) //nolint:staticcheck // the driver has no other way to bound a pipeline in MongoDB
 	cursor, err := s.collection(collection).Aggregate(ctx, pipeline, o)
 	if err != nil {
 		return nil, false, refusedPipeline(s.failed(ctx, err))
