@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -309,6 +310,18 @@ func FuzzLoad(f *testing.F) {
 			for _, c := range model.Collections {
 				c.Validator()
 				c.JSONSchema(Create)
+				for _, a := range c.Aggregates {
+					values := url.Values{}
+					for _, p := range a.Parameters() {
+						values.Set(p.Name, "$1")
+					}
+					stages, err := a.Bind(values)
+					for _, stage := range stages {
+						if err == nil && stage.Validate() != nil {
+							t.Fatalf("%s binds to what is no BSON: %x", a.Name, []byte(stage))
+						}
+					}
+				}
 			}
 		}
 	})
