@@ -48,6 +48,10 @@ func (e *Engine) ApplyBatch(ctx context.Context, b Batch) ([]Result, error) {
 		result.ID = p.ops[0].id
 		return []Result{result}, located(err, p.ops[0])
 	}
+	if !b.Rollback && p.groupable() && e.store.CoalescesIn(ctx) {
+		results, err := e.groups.Do(ctx, p)
+		return results, sharing(err)
+	}
 	return e.transact(ctx, p, b.Rollback)
 }
 

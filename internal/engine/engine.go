@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/coalesce"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -21,11 +22,13 @@ type Engine struct {
 	model atomic.Pointer[schema.Model]
 	// shared caches the *shared of a collection by its name.
 	shared sync.Map
+	groups *coalesce.Batcher[*plan, []Result]
 }
 
 // New returns an Engine.
 func New(s *store.Store, model *schema.Model) *Engine {
 	e := &Engine{store: s}
+	e.groups = e.newGroups()
 	e.model.Store(model)
 	return e
 }

@@ -69,8 +69,8 @@ func sharing(err error) error {
 // together answers calls by once, which carries all of them out or returns the
 // one that was refused with its error; without one the error is that of all.
 // Where several are refused each is tried alone.
-func together[Resp any](calls []*coalesce.Call[*operation, Resp],
-	once func([]*coalesce.Call[*operation, Resp]) (*coalesce.Call[*operation, Resp], error), alone func(*coalesce.Call[*operation, Resp]),
+func together[Req, Resp any](calls []*coalesce.Call[Req, Resp],
+	once func([]*coalesce.Call[Req, Resp]) (*coalesce.Call[Req, Resp], error), alone func(*coalesce.Call[Req, Resp]),
 ) {
 	left := calls
 	for range togetherTries {
@@ -84,7 +84,7 @@ func together[Resp any](calls []*coalesce.Call[*operation, Resp],
 			return
 		}
 		refused.Err = err
-		left = slices.DeleteFunc(slices.Clone(left), func(c *coalesce.Call[*operation, Resp]) bool { return c == refused })
+		left = slices.DeleteFunc(slices.Clone(left), func(c *coalesce.Call[Req, Resp]) bool { return c == refused })
 	}
 	for _, c := range left {
 		alone(c)
