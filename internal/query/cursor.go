@@ -42,7 +42,9 @@ func (p *Plan) checksum(body []byte) uint64 {
 	if p.Where != nil {
 		hash.Write(p.Where.AppendDigest(nil))
 	}
-	hash.Write(marshal(p.order.sort(false)))
+	for _, k := range p.order {
+		hash.Write([]byte(k.sign() + "\x00" + k.stored + "\x00"))
+	}
 	hash.Write(body)
 	return hash.Sum64()
 }

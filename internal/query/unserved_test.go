@@ -33,7 +33,7 @@ indexes:
 `
 
 // collection compiles the things with indexes, one a line.
-func collection(t *testing.T, indexes string) *schema.Collection {
+func collection(t testing.TB, indexes string) *schema.Collection {
 	t.Helper()
 	text := things + indexes
 	if indexes == "" {
