@@ -204,6 +204,46 @@ func TestListPages(t *testing.T) {
 	}
 }
 
+// Searches and places have indexes of their own, beside which a page goes on.
+func TestPagesOfSearches(t *testing.T) {
+	t.Parallel()
+	s := start(t, exampleModel(t, "guide"))
+	s.do("POST", "/v1/people", `{"id": "ada", "name": "Ada"}`).is(201)
+	for i, seats := range []int{3, 1, 2, 2, 1} {
+		s.do("POST", "/v1/restaurants", fmt.Sprintf(`{"id": "r%d", "name": "x", "cuisine": "french", "seats": %d, "location": {"type": "Point", "coordinates": [%d, 1]}}`, i, seats, i)).is(201)
+		s.do("POST", "/v1/reviews", fmt.Sprintf(`{"stars": %d, "text": "good soup", "restaurantId": "r%d", "authorId": "ada"}`, seats, i)).is(201)
+	}
+	for query, want := range map[string]string{
+		`/v1/reviews?sort=-stars&filter={"$text":{"$search":"soup"}}`:                                                 "1 4 3 5 2",
+		`/v1/reviews?filter={"$text":{"$search":"soup"}}&stars[gt]=1`:                                                 "1 3 4",
+		`/v1/restaurants?sort=seats&filter={"location":{"$near":{"$geometry":{"type":"Point","coordinates":[0,1]}}}}`: "r1 r4 r2 r3 r0",
+		`/v1/restaurants?sort=-seats&filter={"location":{"$geoWithin":{"$centerSphere":[[0,1],1]}}}&seats[gte]=2`:     "r0 r3 r2",
+	} {
+		query = strings.NewReplacer(`"`, "%22", "{", "%7B", "}", "%7D", "$", "%24").Replace(query)
+		var ids []string
+		for next := ""; ; {
+			var l struct {
+				Data []struct{ ID any }
+				Page struct{ Next string }
+			}
+			page := s.do("GET", query+"&limit=2"+next, "").is(200)
+			if err := json.Unmarshal(page.body, &l); err != nil {
+				t.Fatal(err)
+			}
+			for _, doc := range l.Data {
+				ids = append(ids, fmt.Sprint(doc.ID))
+			}
+			if l.Page.Next == "" {
+				break
+			}
+			next = "&after=" + l.Page.Next
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
 func TestListLinks(t *testing.T) {
 	t.Parallel()
 	s := withPeople(t)
