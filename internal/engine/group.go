@@ -132,11 +132,11 @@ func (g *group) load(ctx context.Context, calls []*planCall) error {
 			}
 		}
 	}
-	if err := g.Engine.store.Queue(ctx, keys); err != nil {
+	if err := g.store.Queue(ctx, keys); err != nil {
 		return err
 	}
 	for c, list := range ids {
-		docs, err := g.Engine.store.GetMany(ctx, c.Name, list, maxReadBytes)
+		docs, err := g.store.GetMany(ctx, c.Name, list, maxReadBytes)
 		if err != nil {
 			return err
 		}
@@ -278,18 +278,18 @@ func (g *group) save(ctx context.Context) (refused *planCall, err error) {
 			}
 		}
 		if len(deleted) > 0 {
-			if _, err := g.Engine.store.DeleteMany(ctx, c.Name, deleted); err != nil {
+			if _, err := g.store.DeleteMany(ctx, c.Name, deleted); err != nil {
 				return nil, err
 			}
 		}
-		if refused, err := changes.by(ctx, c.Name, g.Engine.store.ReplaceMany); err != nil || refused != nil {
+		if refused, err := changes.by(ctx, c.Name, g.store.ReplaceMany); err != nil || refused != nil {
 			return refused, err
 		}
-		if refused, err := creates.by(ctx, c.Name, g.Engine.store.InsertMany); err != nil || refused != nil {
+		if refused, err := creates.by(ctx, c.Name, g.store.InsertMany); err != nil || refused != nil {
 			return refused, err
 		}
 	}
-	return nil, g.Engine.store.Share(ctx, distinct(shared, created))
+	return nil, g.store.Share(ctx, distinct(shared, created))
 }
 
 // toStore is documents that are stored by one command.

@@ -30,9 +30,6 @@ const (
 	Read
 )
 
-// hasBody reports whether a verb comes with a document or a change.
-func (v Verb) hasBody() bool { return v != Delete && v != Read }
-
 // changes reports whether what a verb stores depends on what is stored.
 func (v Verb) changes() bool { return v == Merge || v == Update || v == JSONPatch }
 
