@@ -61,7 +61,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 	service := api.New(engine.New(db.Store, model), api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
-		Limits:    query.Limits{DefaultLimit: a.config.HTTP.ListLimit, MaxLimit: a.config.HTTP.ListLimitMax},
+		Limits:    listLimits(a.config.HTTP),
 		Sessions: engine.SessionLimits{
 			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
 		},
@@ -80,6 +80,13 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+func listLimits(c config.HTTP) query.Limits {
+	return query.Limits{
+		DefaultLimit: c.ListLimit, MaxLimit: c.ListLimitMax,
+		IncludeDepth: c.IncludeDepth, IncludedDocuments: c.IncludeLimit, IncludedBytes: int64(c.IncludeSize), RelatedValues: c.RelatedLimit,
+	}
 }
 
 // watch cancels when the private mongod ends on its own, until it is told to

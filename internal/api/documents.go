@@ -11,6 +11,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
@@ -33,12 +34,19 @@ func (x *exchange) collection() (*schema.Collection, error) {
 	return nil, fault.New(fault.UnknownCollection, "no collection is called %s%s", strconv.Quote(name), hint)
 }
 
+// target reads which document is meant, on a route without parameters.
 func (x *exchange) target() (target, error) {
+	t, err := x.document()
+	if err != nil {
+		return t, err
+	}
+	return t, x.noParameters()
+}
+
+// document reads which document the path names.
+func (x *exchange) document() (target, error) {
 	c, err := x.collection()
 	if err != nil {
-		return target{}, err
-	}
-	if err := x.noParameters(); err != nil {
 		return target{}, err
 	}
 	id, err := c.ParseID(x.param("id"))
@@ -55,11 +63,17 @@ func (x *exchange) conditional() (t target, f form, p engine.Precondition, err e
 	if t, err = x.target(); err != nil {
 		return t, f, p, err
 	}
+	f, p, err = x.condition()
+	return t, f, p, err
+}
+
+// condition reads in what form and under what condition a document is wanted.
+func (x *exchange) condition() (f form, p engine.Precondition, err error) {
 	if f, err = x.form(); err != nil {
-		return t, f, p, err
+		return f, p, err
 	}
 	p, err = preconditions(x.request.Header)
-	return t, f, p, err
+	return f, p, err
 }
 
 // noParameters refuses a query: one that is not known would do nothing.
@@ -164,13 +178,17 @@ func (x *exchange) apply(writes ...engine.Write) (results []engine.Result, err e
 }
 
 func getDocument(x *exchange) error {
-	t, form, precondition, err := x.conditional()
+	t, plan, err := x.readPlan()
+	if err != nil {
+		return err
+	}
+	form, precondition, err := x.condition()
 	if err != nil {
 		return err
 	}
 	var doc bson.Raw
 	err = x.timed("engine", func() error {
-		doc, err = x.service.engine.Get(x.request.Context(), t.collection, t.id, precondition)
+		doc, err = x.service.engine.Read(x.request.Context(), plan, t.id, precondition)
 		return err
 	})
 	if err != nil {
@@ -180,12 +198,26 @@ func getDocument(x *exchange) error {
 	header := x.Header()
 	header["Etag"] = []string{etag(version)}
 	header["Cache-Control"] = noCache
-	if precondition.NoneMatch.Has(version) {
+	// The version tells nothing of what is included.
+	if len(plan.Includes) == 0 && precondition.NoneMatch.Has(version) {
 		header["Vary"] = varyAccept
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	return x.send(http.StatusOK, form, func(dst []byte) []byte { return form.append(dst, doc) })
+}
+
+// readPlan reads which document is wanted, and what with it.
+func (x *exchange) readPlan() (t target, plan *query.Plan, err error) {
+	if t, err = x.document(); err != nil {
+		return t, nil, err
+	}
+	values, err := x.query()
+	if err != nil {
+		return t, nil, err
+	}
+	plan, err = query.ParseDocument(values, x.service.options.Limits).Plan(t.collection)
+	return t, plan, err
 }
 
 // noCache lets a client keep an answer, and has it ask whether that still holds.

@@ -42,6 +42,9 @@ fields:
   gone: {type: string, nullable: true}
 `
 
+// limits are those of the service; small where a test goes beyond them.
+var limits = query.Limits{DefaultLimit: 20, MaxLimit: 1000, IncludeDepth: 3, IncludedDocuments: 500, IncludedBytes: 1 << 20, RelatedValues: 200}
+
 // service is a running Service whose every answer is held against its OpenAPI
 // document.
 type service struct {
@@ -117,7 +120,7 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 func (s *service) serve(o api.Options) {
 	s.t.Helper()
 	o.BodyLimit, o.Timeout, o.Version, o.Log = 64<<10, 5*time.Second, "test", slog.New(slog.DiscardHandler)
-	o.Limits = query.Limits{DefaultLimit: 20, MaxLimit: 1000}
+	o.Limits = limits
 	s.api = api.New(engine.New(s.store, s.model), o)
 	s.t.Cleanup(s.api.Stop)
 	server := httptest.NewServer(s.api)

@@ -51,7 +51,11 @@ var listParameters = []openapi.Parameter{
 	{Name: "count", In: "query", Description: "Adds page.total: exact counts what the filter admits, estimate takes MongoDB's count of the collection.",
 		Schema: schema.JSON{{Name: "type", Value: "string"}, {Name: "enum", Value: []string{"exact", "estimate"}}}},
 	queryParameter("explain", "boolean", "Answers how the list is found, in place of the list."),
+	include,
 }
+
+var include = openapi.Parameter{Name: "include", In: "query", OfRelations: true, Schema: schema.JSON{{Name: "type", Value: "string"}},
+	Description: "Relations whose documents come along, separated by commas; a dot leads on, as in comments.author."}
 
 func queryParameter(name, kind, description string) openapi.Parameter {
 	return openapi.Parameter{Name: name, In: "query", Description: description, Schema: schema.JSON{{Name: "type", Value: kind}}}
@@ -107,7 +111,8 @@ func documentRoutes() []route {
 		}, createDocuments},
 		{openapi.Route{
 			Method: http.MethodGet, Path: document, ID: "get", Access: openapi.Reads, Summary: "Read a document",
-			Parameters: []openapi.Parameter{ifNoneMatch, ifMatch},
+			Description: "With include the version, and so the ETag, tells nothing of what is included: If-None-Match is not heeded then.",
+			Parameters:  []openapi.Parameter{include, ifNoneMatch, ifMatch},
 			Responses: []openapi.Response{
 				{Status: 200, Description: "The document.", Headers: []string{"ETag", "Server-Timing", "Cache-Control", "Vary"}, Content: one},
 				{Status: 304, Description: "The version is known already.", Headers: []string{"ETag", "Cache-Control", "Vary"}},

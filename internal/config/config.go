@@ -37,6 +37,10 @@ type HTTP struct {
 	ListLimitMax     int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
 	Unindexed        string        `name:"unindexed" env:"SHEAF_UNINDEXED" default:"warn" production:"allow" oneof:"allow,warn,refuse" help:"What becomes of a list that no index of the schema serves: answer it, log once the index that would serve it, or refuse it."`
 	Explain          bool          `name:"explain" env:"SHEAF_EXPLAIN" default:"true" production:"false" help:"Let every caller ask how a list is found, by explain=true; else that is answered with 403."`
+	IncludeDepth     int           `name:"include-depth" env:"SHEAF_INCLUDE_DEPTH" default:"3" min:"0" max:"10" help:"Most relations that an include leads through, as comments.author leads through two; 0 refuses every include."`
+	IncludeLimit     int           `name:"include-limit" env:"SHEAF_INCLUDE_LIMIT" default:"10000" min:"1" max:"1000000" help:"Most documents that one answer includes. One that is included twice counts twice."`
+	IncludeSize      Size          `name:"include-size" env:"SHEAF_INCLUDE_SIZE" default:"16MiB" min:"1KiB" max:"256MiB" help:"Most that the included documents of one answer come to, as BSON."`
+	RelatedLimit     int           `name:"related-limit" env:"SHEAF_RELATED_LIMIT" default:"10000" min:"1" max:"100000" help:"Most related documents that one condition of a filter may lead over, such as the authors of {\"author\": {\"$is\": …}}."`
 }
 
 // Transactions is what is kept for requests with keys, and for sessions.

@@ -10,8 +10,9 @@ import (
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// List returns a page. It costs one command, and another one where the plan asks
-// for a count. A page of large documents ends early, at MongoDB's 16 MiB.
+// List returns a page. It costs one command, another one where the plan asks for
+// a count, and one for each relation of its filter and its includes. A page of
+// large documents ends early, at MongoDB's 16 MiB.
 func (e *Engine) List(ctx context.Context, plan *query.Plan) (query.Page, error) {
 	where, q, err := e.listQuery(ctx, plan)
 	if err != nil {
@@ -22,13 +23,33 @@ func (e *Engine) List(ctx context.Context, plan *query.Plan) (query.Page, error)
 		return query.Page{}, err
 	}
 	page := plan.Page(docs, more)
+	if page.Documents, err = e.include(ctx, plan, page.Documents); err != nil {
+		return query.Page{}, err
+	}
 	page.Total, err = e.total(ctx, plan, where)
 	return page, err
 }
 
+// Read returns the document with an id, with what the plan includes. Its errors
+// are those of Get and of the includes.
+func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, p Precondition) (bson.Raw, error) {
+	doc, err := e.Get(ctx, plan.Collection, id, p)
+	if err != nil || len(plan.Includes) == 0 {
+		return doc, err
+	}
+	docs, err := e.include(ctx, plan, []bson.Raw{doc})
+	if err != nil {
+		return nil, err
+	}
+	return docs[0], nil
+}
+
 // listQuery is the command of a plan, for one document more than the page holds.
-func (e *Engine) listQuery(_ context.Context, plan *query.Plan) (*filter.Bound, store.Query, error) {
-	where := plan.Where
+func (e *Engine) listQuery(ctx context.Context, plan *query.Plan) (*filter.Bound, store.Query, error) {
+	where, err := e.resolve(ctx, plan.Collection, plan.Where, plan.Limits.RelatedValues)
+	if err != nil {
+		return nil, store.Query{}, err
+	}
 	conditions, err := marshal(plan.Filter(where))
 	if err != nil {
 		return nil, store.Query{}, err

@@ -18,8 +18,11 @@ func (w *writer) schemas() schema.JSON {
 	schemas := schema.JSON{m("Problem", problemSchema())}
 	for _, c := range w.model.Collections {
 		schemas = append(schemas, m(componentName(c, schema.Create), c.CreateSchema("", relationRef(c))))
-		for _, v := range []schema.Variant{schema.Replace, schema.Patch, schema.Stored, schema.Selected} {
+		for _, v := range []schema.Variant{schema.Replace, schema.Patch} {
 			schemas = append(schemas, m(componentName(c, v), c.JSONSchema(v)))
+		}
+		for _, v := range []schema.Variant{schema.Stored, schema.Selected} {
+			schemas = append(schemas, m(componentName(c, v), c.AnswerSchema(v, includedRef)))
 		}
 		for i := range c.Relations {
 			if r := &c.Relations[i]; r.Nested && r.Kind != schema.BelongsTo {
@@ -28,6 +31,12 @@ func (w *writer) schemas() schema.JSON {
 		}
 	}
 	return schemas
+}
+
+// includedRef refers to the component of the documents that a relation includes.
+// Of those, too, there may be some fields alone.
+func includedRef(r *schema.Relation) schema.JSON {
+	return schema.JSON{m("$ref", "#/components/schemas/"+componentName(r.Collection, schema.Selected))}
 }
 
 // relationRef refers to the component of the documents that a relation of c
@@ -155,6 +164,10 @@ func querySchema() schema.JSON {
 		m("select", texts), m("sort", texts), m("limit", schema.JSON{m("type", "integer"), m("minimum", 1)}),
 		m("after", text), m("before", text), m("count", schema.JSON{m("enum", []string{"exact", "estimate"})}),
 		m("explain", schema.JSON{m("type", "boolean")}),
+		m("include", schema.JSON{
+			m("oneOf", append(texts.Get("oneOf").([]any), schema.JSON{m("type", "object")})),
+			m("description", `Relations whose documents come along: author,comments.author, or an object such as {"comments": {"filter": {}, "select": ["text"], "sort": "-createdAt", "limit": 5, "include": "author"}}.`),
+		}),
 	}), m("additionalProperties", false)}
 }
 

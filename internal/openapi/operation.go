@@ -24,8 +24,8 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 	if route.Description != "" {
 		operation = append(operation, m("description", route.Description))
 	}
-	if list := parametersOf(route); len(list) > 0 {
-		operation = append(operation, m("parameters", parameters(list)))
+	if list := s.parameters(parametersOf(route)); len(list) > 0 {
+		operation = append(operation, m("parameters", list))
 	}
 	if route.Request != nil {
 		content, err := s.content(route.Request.Content)
@@ -38,14 +38,20 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 	return append(operation, m("responses", responses)), err
 }
 
-func parameters(list []Parameter) []any {
-	out := make([]any, len(list))
-	for i, p := range list {
+func (s scope) parameters(list []Parameter) []any {
+	var out []any
+	for _, p := range list {
+		if p.OfRelations {
+			if s.collection == nil || len(s.collection.Relations) == 0 {
+				continue
+			}
+			p.Description += " There are " + strings.Join(s.collection.RelationNames(), ", ") + "."
+		}
 		described := schema.JSON{m("name", p.Name), m("in", p.In)}
 		if p.Required {
 			described = append(described, m("required", true))
 		}
-		out[i] = append(described, m("description", p.Description), m("schema", p.Schema))
+		out = append(out, append(described, m("description", p.Description), m("schema", p.Schema)))
 	}
 	return out
 }

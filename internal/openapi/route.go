@@ -52,6 +52,9 @@ type Parameter struct {
 	Description string
 	Required    bool
 	Schema      schema.JSON
+	// OfRelations marks a parameter that names relations: the description gets
+	// those of the collection, and a collection that has none has no parameter.
+	OfRelations bool
 }
 
 // Request is a body that a route takes.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -20,7 +22,7 @@ import (
 // body asks for the first page. A body that is no JSON object is an error; what
 // is wrong with the members is told by Plan.
 func ParseBody(body []byte, limits Limits) (Request, error) {
-	r := Request{Limit: limits.DefaultLimit, source: source{prefix: "/"}}
+	r := Request{Limit: limits.DefaultLimit, source: source{prefix: "/"}, limits: limits}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
 	}
@@ -90,6 +92,11 @@ func malformed(err error) error {
 // member reads one member of a body.
 func (r *Request) member(name string, value jsontext.Value, limits Limits, faults *fault.List) {
 	at := r.source.pointer(name)
+	if !slices.Contains(r.parts(), name) {
+		faults.Add(r.source.prefix+strings.TrimPrefix(bsonjson.AppendToken("", name), "/"), "unknown-parameter", "is not a part of %s%s",
+			r.source.what(), nearest.Hint(name, r.parts()))
+		return
+	}
 	switch name {
 	case partFilter:
 		r.Filter = filter.Parse(value, at, faults)
@@ -109,8 +116,8 @@ func (r *Request) member(name string, value jsontext.Value, limits Limits, fault
 		faults.Add(at, "type", "must be a string")
 	case partExplain:
 		r.part(name, string(value), limits, faults)
-	default:
-		faults.Add(bsonjson.AppendToken("", name), "unknown-parameter", "is not a part of a list%s", nearest.Hint(name, parts))
+	case partInclude:
+		r.includeValue(value, at, limits, faults)
 	}
 }
 
@@ -121,8 +128,8 @@ func (r *Request) list(name string, value jsontext.Value, faults *fault.List) {
 		return
 	}
 	at := r.source.pointer(name)
-	var texts []string
-	if err := json.Unmarshal(value, &texts); err != nil || len(texts) == 0 {
+	texts, ok := textsOf(value)
+	if !ok {
 		faults.Add(at, "type", "must be a string, or a list of at least one string")
 		return
 	}
@@ -131,6 +138,15 @@ func (r *Request) list(name string, value jsontext.Value, faults *fault.List) {
 		return
 	}
 	r.sortBy(texts, at, faults)
+}
+
+// textsOf returns a list of at least one text, or one text as such a list.
+func textsOf(value jsontext.Value) (texts []string, ok bool) {
+	if text, ok := textOf(value); ok {
+		return []string{text}, true
+	}
+	err := json.Unmarshal(value, &texts)
+	return texts, err == nil && len(texts) > 0
 }
 
 func textOf(value jsontext.Value) (string, bool) {

@@ -27,6 +27,10 @@ type Plan struct {
 	Count Count
 	// Explain asks how the list is found.
 	Explain bool
+	// Includes are the relations whose documents come along.
+	Includes []*Include
+	// Limits bound what is included, and what a filter over relations finds.
+	Limits Limits
 
 	order order
 	// sortPointer is where the order stood in what the client sent.
@@ -43,10 +47,8 @@ type Plan struct {
 // InvalidParameter fault with all that is wrong.
 func (r Request) Plan(c *schema.Collection) (*Plan, error) {
 	faults := fault.List{Items: slices.Clone(r.faults.Items)}
-	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
-	p.Where = r.where(c, &faults)
-	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), &faults)
-	p.order = r.order(c, p.Where, &faults)
+	binding := planner{limits: r.limits, faults: &faults}
+	p := binding.plan(r, c)
 	for _, key := range p.order {
 		p.keep(key.stored)
 	}
@@ -54,6 +56,17 @@ func (r Request) Plan(c *schema.Collection) (*Plan, error) {
 		r.admits(p, &faults)
 	}
 	return p, faults.Err(fault.InvalidParameter, badList)
+}
+
+// plan binds what a list and an include have in common.
+func (b *planner) plan(r Request, c *schema.Collection) *Plan {
+	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, Limits: b.limits,
+		backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
+	p.Where = r.where(c, b.faults)
+	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), b.faults)
+	p.order = r.order(c, p.Where, b.faults)
+	b.includes(r.Include, p)
+	return p
 }
 
 // where binds the filter.
@@ -133,7 +146,7 @@ type Page struct {
 }
 
 // Page makes a page of the documents that were found; more says that there are
-// others beyond them.
+// others beyond them. The documents are yet to be pruned.
 func (p *Plan) Page(found []bson.Raw, more bool) Page {
 	if len(found) > p.Limit {
 		found, more = found[:p.Limit], true
@@ -144,9 +157,6 @@ func (p *Plan) Page(found []bson.Raw, more bool) Page {
 	page := Page{Documents: found}
 	if len(found) > 0 && len(p.order) > 0 {
 		p.turn(&page, more)
-	}
-	for i, doc := range found {
-		found[i] = prune(doc, p.drop)
 	}
 	return page
 }

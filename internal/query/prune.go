@@ -2,6 +2,7 @@ package query
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -57,7 +58,12 @@ func unselected(path string, selected []bson.RawElement) string {
 	return path
 }
 
-// prune returns a document without some fields, which are not within arrays.
+// Prune returns a document without what was read for the page or its includes
+// alone.
+func (p *Plan) Prune(doc bson.Raw) bson.Raw { return prune(doc, p.drop) }
+
+// prune returns a document without some fields, which may lie in the elements of
+// arrays.
 func prune(doc bson.Raw, drop [][]string) bson.Raw {
 	if len(drop) == 0 {
 		return doc
@@ -73,15 +79,31 @@ func prune(doc bson.Raw, drop [][]string) bson.Raw {
 				inner = append(inner, path[1:])
 			}
 		}
-		object, isObject := e.Value().DocumentOK()
+		value := e.Value()
 		switch {
 		case gone:
-		case len(inner) > 0 && isObject:
-			dst = bsoncore.AppendDocumentElement(dst, e.Key(), bsoncore.Document(prune(object, inner)))
+		case len(inner) > 0 && value.Type == bson.TypeEmbeddedDocument:
+			dst = bsoncore.AppendDocumentElement(dst, e.Key(), bsoncore.Document(prune(value.Document(), inner)))
+		case len(inner) > 0 && value.Type == bson.TypeArray:
+			dst = bsoncore.AppendArrayElement(dst, e.Key(), pruneElements(value.Array(), inner))
 		default:
 			dst = append(dst, e...)
 		}
 	}
 	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
+	return dst
+}
+
+func pruneElements(array bson.RawArray, drop [][]string) bsoncore.Array {
+	index, dst := bsoncore.AppendArrayStart(make([]byte, 0, len(array)))
+	values, _ := array.Values()
+	for i, value := range values {
+		if object, isObject := value.DocumentOK(); isObject {
+			dst = bsoncore.AppendDocumentElement(dst, strconv.Itoa(i), bsoncore.Document(prune(object, drop)))
+			continue
+		}
+		dst = append(bsoncore.AppendHeader(dst, bsoncore.Type(value.Type), strconv.Itoa(i)), value.Value...)
+	}
+	dst, _ = bsoncore.AppendArrayEnd(dst, index)
 	return dst
 }

@@ -3,6 +3,7 @@
 package query
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -10,12 +11,21 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
+	"github.com/sheafdb/sheaf/internal/nearest"
 )
 
 // Limits bound what one read may ask for.
 type Limits struct {
 	// DefaultLimit and MaxLimit count documents a page.
 	DefaultLimit, MaxLimit int
+	// IncludeDepth is how many relations an include leads through at most.
+	IncludeDepth int
+	// IncludedDocuments and IncludedBytes, of BSON, bound what one answer
+	// includes. A document that is included twice counts twice.
+	IncludedDocuments int
+	IncludedBytes     int64
+	// RelatedValues bounds how many ids a filter finds on its way over a relation.
+	RelatedValues int
 }
 
 // Request is a list as it was asked for, with no schema applied yet. The
@@ -34,11 +44,14 @@ type Request struct {
 	Count         Count
 	// Explain asks how the list is found, in place of the list.
 	Explain bool
+	// Include are the relations whose documents come along.
+	Include []Inclusion
 
 	// source says where the parts stood in what the client sent, faults what is
 	// wrong with them.
 	source source
 	faults fault.List
+	limits Limits
 }
 
 // source is a GET's parameters, or a body.
@@ -47,9 +60,18 @@ type source struct {
 	prefix string
 	// plain are the names of the parameters that are conditions.
 	plain []string
+	// depth is how many relations lead here: 0 for the list itself.
+	depth int
 }
 
 func (s source) pointer(part string) string { return s.prefix + part }
+
+func (s source) what() string {
+	if s.depth > 0 {
+		return "an include"
+	}
+	return "a list"
+}
 
 // Select says which fields come back: those of Paths, or all but those.
 type Select struct {
@@ -87,9 +109,10 @@ const (
 	partBefore  = "before"
 	partCount   = "count"
 	partExplain = "explain"
+	partInclude = "include"
 )
 
-var parts = []string{partFilter, partSelect, partSort, partLimit, partAfter, partBefore, partCount, partExplain}
+var parts = []string{partFilter, partSelect, partSort, partLimit, partAfter, partBefore, partCount, partExplain, partInclude}
 
 const badList = "the parameters of the list are not valid"
 
@@ -97,7 +120,7 @@ const badList = "the parameters of the list are not valid"
 // a condition, such as status=active or age[gte]=18. What is ill-formed is told
 // by Plan, with all else that is wrong.
 func Parse(values url.Values, limits Limits) Request {
-	r := Request{Limit: limits.DefaultLimit}
+	r := Request{Limit: limits.DefaultLimit, limits: limits}
 	faults := &r.faults
 	conditions := url.Values{}
 	for name, given := range values {
@@ -165,7 +188,26 @@ func (r *Request) part(name, text string, limits Limits, faults *fault.List) {
 		if r.Explain = text == "true"; !r.Explain && text != "false" {
 			faults.Add(at, "type", "must be true or false")
 		}
+	case partInclude:
+		r.includeText(text, at, limits, faults)
 	}
+}
+
+// ParseDocument reads the parameters of a read of one document.
+func ParseDocument(values url.Values, limits Limits) Request {
+	r := Request{Limit: 1, limits: limits}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		given := values[name]
+		switch {
+		case name != partInclude:
+			r.faults.Add(name, "unknown-parameter", "is not a parameter of this route%s", nearest.Hint(name, []string{partInclude}))
+		case len(given) > 1:
+			r.faults.Add(name, "repeated", "is given %d times; give it once", len(given))
+		default:
+			r.part(name, given[0], limits, &r.faults)
+		}
+	}
+	return r
 }
 
 func (r *Request) limit(limit int, at string, limits Limits, faults *fault.List) {

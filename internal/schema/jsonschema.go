@@ -35,6 +35,25 @@ func (c *Collection) JSONSchema(v Variant) JSON {
 	return schemaWriter{variant: v, stored: v == Stored || v == Selected, id: c.ID, refer: anyDocument}.document(c)
 }
 
+// AnswerSchema is JSONSchema for Stored and Selected, with the documents that an
+// answer can include; refer returns the schema of those of a relation.
+func (c *Collection) AnswerSchema(v Variant, refer func(*Relation) JSON) JSON {
+	schema := c.JSONSchema(v)
+	if len(c.Relations) == 0 {
+		return schema
+	}
+	properties, _ := schema.Get("properties").(JSON)
+	for i := range c.Relations {
+		relation := &c.Relations[i]
+		included := JSON{{"type", "array"}, {"items", refer(relation)}}
+		if !relation.Many {
+			included = JSON{{"oneOf", []any{refer(relation), JSON{{"type", "null"}}}}}
+		}
+		properties.set(relation.Name, append(included, Member{"description", "There where it was included."}))
+	}
+	return schema.with("properties", properties)
+}
+
 func (w schemaWriter) document(c *Collection) JSON {
 	schema := w.object(c.rules, w.variant == Patch)
 	if w.variant == Create {

@@ -153,3 +153,12 @@ func (c *Collection) RelationNames() []string {
 	}
 	return names
 }
+
+// Ends returns the stored paths whose values are the same in a document and in
+// those that it is related to.
+func (r *Relation) Ends() (local, foreign string) {
+	if r.Kind == BelongsTo {
+		return r.Stored, "_id"
+	}
+	return "_id", r.Stored
+}

@@ -19,16 +19,21 @@ import (
 // A pipeline that MongoDB refuses, be it for a value in it or for one that it
 // meets, is an InvalidParameter fault: schema files are checked before.
 func (s *Store) Aggregate(ctx context.Context, collection string, pipeline []bson.Raw, limit int) (docs []bson.Raw, more bool, err error) {
+	docs, more, err = s.aggregate(ctx, collection, pipeline, limit, options.Aggregate().SetAllowDiskUse(false))
+	return docs, more, refusedPipeline(err)
+}
+
+// aggregate returns the first batch of a pipeline, at most limit documents.
+func (s *Store) aggregate(ctx context.Context, collection string, pipeline any, limit int, o *options.AggregateOptionsBuilder) (docs []bson.Raw, more bool, err error) {
 	ctx = s.named(ctx, collection)
-	o := options.Aggregate().SetAllowDiskUse(false).SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1)
+	o.SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1)
 	o.SetCustom(bson.M{"maxTimeMS": s.maxTime(ctx)}) //nolint:staticcheck // the driver has no other way to bound a pipeline in MongoDB
 	cursor, err := s.collection(collection).Aggregate(ctx, pipeline, o)
 	if err != nil {
-		return nil, false, refusedPipeline(s.failed(ctx, err))
+		return nil, false, s.failed(ctx, err)
 	}
 	rows := &Rows{store: s, ctx: ctx, cursor: cursor}
-	docs, more, err = rows.firstBatch()
-	return docs, more, refusedPipeline(err)
+	return rows.firstBatch()
 }
 
 // refusedPipeline tells what MongoDB cannot compute apart from what it cannot

@@ -110,7 +110,7 @@ func (s *Store) readBatch(ctx context.Context, collection string, l *lane, calls
 	}
 }
 
-// findIDs returns the documents with the ids of calls, by idKey.
+// findIDs returns the documents with the ids of calls, by IDKey.
 func (s *Store) findIDs(ctx context.Context, collection string, l *lane, calls []*readCall) (map[string]bson.Raw, error) {
 	ids := in("_id", len(calls), func(i int) bson.RawValue { return calls[i].Request })
 	rows, err := s.Find(ctx, Query{Collection: collection, Filter: ids, Batch: int32(len(calls)) + 1})
