@@ -37,6 +37,12 @@ const requestLimit = 5 * time.Second
 
 func serve(t *testing.T, uri string, options store.Options, files map[string]string) *service {
 	t.Helper()
+	return serveWithin(t, requestLimit, uri, options, files)
+}
+
+// serveWithin serves with a time limit for each request.
+func serveWithin(t *testing.T, limit time.Duration, uri string, options store.Options, files map[string]string) *service {
+	t.Helper()
 	folder := fstest.MapFS{}
 	for name, text := range files {
 		folder[name] = &fstest.MapFile{Data: []byte(text)}
@@ -54,7 +60,7 @@ func serve(t *testing.T, uri string, options store.Options, files map[string]str
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(api.New(engine.New(s, model), api.Options{
-		BodyLimit: 1 << 20, Timeout: requestLimit, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 1000},
+		BodyLimit: 1 << 20, Timeout: limit, Limits: query.Limits{DefaultLimit: 20, MaxLimit: 1000},
 		Version: "test", Log: slog.New(slog.DiscardHandler),
 	}))
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
@@ -65,7 +71,7 @@ func serve(t *testing.T, uri string, options store.Options, files map[string]str
 			t.Log(err)
 		}
 	})
-	return &service{t: t, url: server.URL, client: &http.Client{Transport: transport, Timeout: 2 * requestLimit}}
+	return &service{t: t, url: server.URL, client: &http.Client{Transport: transport, Timeout: 2 * limit}}
 }
 
 // reply is what came back; status 0 stands for no answer.

@@ -86,7 +86,7 @@ func (s *Store) coalesced(ctx context.Context, err error) error {
 	case errors.Is(err, coalesce.ErrFull):
 		return fault.Wrap(err, fault.Overloaded, "too many requests wait for the same collection")
 	}
-	return mapError(ctx, err)
+	return s.told(ctx, err)
 }
 
 // readBatch answers reads by id with one command.
@@ -132,7 +132,7 @@ func (s *Store) findIDs(ctx context.Context, collection string, l *lane, calls [
 func (s *Store) insertBatch(ctx context.Context, collection string, calls []*insertCall) {
 	if len(calls) == 1 {
 		_, err := s.collection(collection).InsertOne(s.named(ctx, collection), calls[0].Request)
-		calls[0].Err = mapError(ctx, err)
+		calls[0].Err = s.told(ctx, err)
 		return
 	}
 	docs := make([]bson.Raw, len(calls))

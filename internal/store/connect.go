@@ -36,6 +36,7 @@ func (s *Store) clientOptions(o Options) (*options.ClientOptions, error) {
 	c.SetMinPoolSize(pick(uint64(o.MinPool), c.MinPoolSize, 0))
 	c.SetMaxConnIdleTime(pick(o.MaxIdle, c.MaxConnIdleTime, defaultMaxIdle))
 	c.SetConnectTimeout(pick(o.ConnectTimeout, c.ConnectTimeout, defaultConnectTimeout))
+	c.SetHeartbeatInterval(pick(0, c.HeartbeatInterval, defaultHeartbeat))
 	c.SetServerSelectionTimeout(pick(o.SelectTimeout, c.ServerSelectionTimeout, defaultSelectTimeout))
 	s.timeout = pick(o.Timeout, c.Timeout, defaultTimeout)
 	s.retryTime = cmp.Or(o.RetryTime, defaultRetryTime)
@@ -43,8 +44,9 @@ func (s *Store) clientOptions(o Options) (*options.ClientOptions, error) {
 	c.SetTimeout(s.timeout)
 	c.SetRetryReads(true).SetRetryWrites(true).SetReadPreference(readpref.Primary())
 	c.SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority())
+	c.SetMonitor(s.commandMonitor(o.Observer))
 	if o.Observer != nil {
-		c.SetMonitor(commandMonitor(o.Observer)).SetPoolMonitor(s.pool.monitor())
+		c.SetPoolMonitor(s.pool.monitor())
 	}
 	return c, trust(c, o.CAFile)
 }

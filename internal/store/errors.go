@@ -29,6 +29,7 @@ const (
 const (
 	labelTransient     = "TransientTransactionError"
 	labelUnknownCommit = "UnknownTransactionCommitResult"
+	labelRetryable     = "RetryableWriteError"
 	labelOverloaded    = "SystemOverloadedError"
 )
 
@@ -59,6 +60,7 @@ var serverCodes = map[int]fault.Code{
 	112: fault.WriteConflict, // WriteConflict
 	225: fault.WriteConflict, // TransactionTooOld
 	244: fault.WriteConflict, // TransactionAborted
+	246: fault.WriteConflict, // SnapshotUnavailable
 	251: fault.WriteConflict, // NoSuchTransaction
 	290: fault.WriteConflict, // TransactionExceededLifetimeLimitSeconds
 
@@ -96,9 +98,19 @@ func (s *Store) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	told := mapError(ctx, err)
+	told := s.told(ctx, err)
 	if t := transactionOf(ctx); t != nil {
 		t.note(err, told)
+	}
+	return told
+}
+
+// told is mapError, but that a time limit which ran out while MongoDB cannot be
+// reached tells of that: the driver sends again until its time is up.
+func (s *Store) told(ctx context.Context, err error) error {
+	told := mapError(ctx, err)
+	if fault.Is(told, fault.Timeout) && s.lost.Load() {
+		return fault.Wrap(err, fault.DatabaseUnavailable, "%s", unavailable)
 	}
 	return told
 }
@@ -175,7 +187,7 @@ func classifyByKind(err error) fault.Code {
 
 func lostConnection(err error) bool {
 	return mongo.IsNetworkError(err) || is[topology.ConnectionError](err) || is[topology.PoolError](err) ||
-		hasLabel(err, labelOverloaded) ||
+		hasLabel(err, labelOverloaded) || hasLabel(err, labelRetryable) || hasLabel(err, labelUnknownCommit) ||
 		errors.Is(err, mongo.ErrClientDisconnected) || errors.Is(err, context.Canceled)
 }
 
@@ -213,10 +225,17 @@ func refusalsOf(err error) []refusal {
 		for _, w := range e.WriteErrors {
 			refusals = append(refusals, refusal{w.Code, w.Raw, w.Details})
 		}
-		if e.WriteConcernError != nil {
-			refusals = append(refusals, refusal{code: e.WriteConcernError.Code})
+		return append(refusals, concernRefusals(e.WriteConcernError)...)
+	}
+	if e, ok := errors.AsType[mongo.BulkWriteException](err); ok {
+		for _, w := range e.WriteErrors {
+			refusals = append(refusals, refusal{w.Code, w.Raw, w.Details})
 		}
-		return refusals
+		return append(refusals, concernRefusals(e.WriteConcernError)...)
+	}
+	if e, ok := errors.AsType[driver.WriteCommandError](err); ok && e.WriteConcernError != nil {
+		// Of a commit that was sent again until the time was up.
+		return append(refusals, refusal{code: int(e.WriteConcernError.Code)})
 	}
 	if e, ok := errors.AsType[mongo.CommandError](err); ok {
 		return append(refusals, commandRefusal(int(e.Code), e.Raw))
@@ -233,6 +252,13 @@ func (r refusal) isPolygon() bool {
 	const badValue = 2
 	words := text(r.reply.Lookup("errmsg"))
 	return r.code == badValue && (strings.Contains(words, "Loop ") || strings.Contains(words, "loops ") || strings.Contains(words, "Polygon "))
+}
+
+func concernRefusals(e *mongo.WriteConcernError) []refusal {
+	if e == nil {
+		return nil
+	}
+	return []refusal{{code: e.Code}}
 }
 
 func commandRefusal(code int, reply bson.Raw) refusal {

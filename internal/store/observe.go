@@ -2,12 +2,15 @@ package store
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
 )
 
@@ -45,9 +48,9 @@ func (c *namedContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// commandMonitor tells an observer of every command that was answered or not.
-// What a retry sends again counts again.
-func commandMonitor(o *observe.Observer) *event.CommandMonitor {
+// commandMonitor listens to every command that was answered or not, and tells an
+// observer where there is one. What a retry sends again counts again.
+func (s *Store) commandMonitor(o *observe.Observer) *event.CommandMonitor {
 	emit := func(ctx context.Context, name string, took time.Duration, documents int, err error) {
 		collection, _ := ctx.Value(collectionKey{}).(string)
 		requests, _ := ctx.Value(requestsKey{}).(int)
@@ -56,10 +59,44 @@ func commandMonitor(o *observe.Observer) *event.CommandMonitor {
 	return &event.CommandMonitor{
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) {
 			emit(ctx, e.CommandName, e.Duration, countDocuments(e.Reply), nil)
+			if failure, ok := e.Reply.Lookup("writeConcernError").DocumentOK(); ok {
+				code, _ := failure.Lookup("code").AsInt64OK()
+				s.heed(ctx, mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: int(code)}})
+			} else if s.lost.Load() {
+				s.lost.Store(false)
+			}
 		},
 		Failed: func(ctx context.Context, e *event.CommandFailedEvent) {
 			emit(ctx, e.CommandName, e.Duration, 0, mapError(ctx, e.Failure))
+			s.heed(ctx, e.Failure)
 		},
+	}
+}
+
+// retryPause bounds the pause before a command is sent again; each is random.
+const retryPause = 64 * time.Millisecond
+
+// heed notes that MongoDB cannot be reached, and holds the driver up, which waits
+// for the monitor: it sends again for as long as its context lasts, and without
+// a pause wherever the server is not known to be down. A transaction pauses by
+// itself.
+func (s *Store) heed(ctx context.Context, failure error) {
+	if ctx.Err() != nil {
+		return // tells of the client, or of its time
+	}
+	code, _ := classify(failure)
+	if code == fault.DatabaseUnavailable {
+		s.lost.Store(true)
+	}
+	passing := code == fault.DatabaseUnavailable || code == fault.Timeout
+	if !passing || hasLabel(failure, labelTransient) {
+		return
+	}
+	timer := time.NewTimer(rand.N(retryPause))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

@@ -42,8 +42,8 @@ func (s *Session) Failed() bool { return s.transaction.failure != nil }
 // Commit stores all of the session, or nothing, and ends it. It asks until it is
 // known what became of the commit, or ctx ends.
 func (s *Session) Commit(ctx context.Context) error {
-	defer s.transaction.end()
 	defer s.transaction.enter(ctx)()
+	defer s.transaction.end()
 	if err := s.transaction.outcome(nil); err != nil {
 		return err
 	}
@@ -51,4 +51,7 @@ func (s *Session) Commit(ctx context.Context) error {
 }
 
 // Abort ends the session without a trace.
-func (s *Session) Abort() { s.transaction.end() }
+func (s *Session) Abort() {
+	s.transaction.ctx = context.WithoutCancel(s.transaction.ctx)
+	s.transaction.end()
+}

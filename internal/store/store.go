@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -65,6 +66,9 @@ const (
 	defaultRetryTime      = 5 * time.Second
 	defaultKeyLifetime    = 24 * time.Hour
 	closeTimeout          = 5 * time.Second
+	// defaultHeartbeat is how often a server is asked for its state. One that said
+	// that it shuts down and does not is used again after as long.
+	defaultHeartbeat = time.Second
 )
 
 // Store is a database. It is safe for concurrent use.
@@ -80,6 +84,13 @@ type Store struct {
 	pool        poolCounts
 	slots       *slotCounter
 	queue       *queue
+
+	// lost is set while the last that was heard of MongoDB is that it cannot be
+	// reached.
+	lost atomic.Bool
+	// endings are the ends of transactions that are under way, as channels that
+	// are closed when one is over.
+	endings sync.Map
 
 	// collections caches handles by name.
 	collections sync.Map
@@ -162,6 +173,10 @@ func (s *Store) Close(ctx context.Context) error {
 	})
 	s.lanes.Range(func(_, value any) bool {
 		value.(*lane).close()
+		return true
+	})
+	s.endings.Range(func(over, _ any) bool {
+		<-over.(chan struct{})
 		return true
 	})
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)

@@ -5,11 +5,14 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/sheafdb/sheaf/internal/fault"
 )
 
 // InTransaction runs fn so that all it does through the context that it is
@@ -30,8 +33,8 @@ func (s *Store) InTransaction(ctx context.Context, fn func(context.Context) erro
 	if err != nil {
 		return err
 	}
-	defer t.end()
 	defer t.enter(ctx)()
+	defer t.end()
 	t.until = time.Now().Add(s.retryTime)
 	return t.run(fn)
 }
@@ -75,6 +78,11 @@ type transaction struct {
 	// conflict is set where the failure is one that a new attempt can mend. It
 	// is noted here as fn may hide what the driver says.
 	conflict bool
+	// committed is set where nothing is left to be sent, uncommitted where the
+	// commit was refused.
+	committed, uncommitted bool
+	// ending is closed when what was sent last to end the transaction is answered.
+	ending chan struct{}
 	// open is set for a session, which goes on over several calls.
 	open bool
 	// turns are the stripes of the queue that the transaction has the turn of.
@@ -125,14 +133,14 @@ var snapshot = options.Transaction().SetReadConcern(readconcern.Snapshot()).
 func (t *transaction) run(fn func(context.Context) error) error {
 	for wait := newBackoff(t.until); ; {
 		err := t.attempt(fn)
-		if err == nil || !t.conflict || !wait.sleep(t.client) {
+		if err == nil || !t.conflict || t.ctx.Err() != nil || !wait.sleep(t.client) {
 			return err
 		}
 	}
 }
 
 func (t *transaction) attempt(fn func(context.Context) error) error {
-	t.failure, t.conflict = nil, false
+	t.failure, t.conflict, t.uncommitted = nil, false, false
 	if err := t.client.Err(); err != nil {
 		return mapError(t.client, err)
 	}
@@ -140,7 +148,9 @@ func (t *transaction) attempt(fn func(context.Context) error) error {
 		return mapError(t.ctx, err)
 	}
 	if err := t.outcome(fn(t.ctx)); err != nil {
-		t.abort()
+		if t.conflict && t.ctx.Err() == nil {
+			t.conclude(func(ctx context.Context) { _ = t.session.AbortTransaction(ctx) })
+		}
 		return err
 	}
 	return t.commit()
@@ -153,11 +163,13 @@ func (t *transaction) commit() error {
 	for wait := newBackoff(deadline); ; {
 		err := t.session.CommitTransaction(t.ctx)
 		if err == nil {
+			t.committed = true
 			return nil
 		}
 		if !hasLabel(err, labelUnknownCommit) || !wait.sleep(t.ctx) {
+			t.uncommitted = !mongo.IsTimeout(err) // else the driver still holds it for open
 			t.conflict = hasLabel(err, labelTransient) && !hasLabel(err, labelUnknownCommit)
-			return mapError(t.ctx, err)
+			return t.store.told(t.ctx, err)
 		}
 	}
 }
@@ -166,19 +178,55 @@ func (t *transaction) commit() error {
 // server hears nothing of ends there by itself after a minute.
 const endTimeout = 2 * time.Second
 
-func (t *transaction) abort() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
-	defer cancel()
-	// An abort that fails leaves a transaction that has ended already, or will.
-	_ = t.session.AbortTransaction(ctx)
+// conclude sends what ends an attempt or the transaction, after what was sent for
+// that before. It waits for that no longer than the operations may take: where
+// MongoDB does not answer, the client need not wait for it. What fails leaves a
+// transaction that has ended already, or will.
+func (t *transaction) conclude(send func(context.Context)) {
+	over, before := make(chan struct{}), t.ending
+	t.ending = over
+	t.store.endings.Store(over, nil)
+	parent := context.WithoutCancel(t.ctx)
+	go func() {
+		defer t.store.endings.Delete(over)
+		defer close(over)
+		if before != nil {
+			<-before
+		}
+		ctx, cancel := context.WithTimeout(parent, endTimeout)
+		defer cancel()
+		send(ctx)
+	}()
+	select {
+	case <-over:
+	case <-t.ctx.Done():
+	}
 }
 
-// end gives the session back, and aborts what a panic of fn left open.
+// end gives the session back, and aborts what is left open.
 func (t *transaction) end() {
 	defer t.leaveQueue()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
-	defer cancel()
-	t.session.EndSession(ctx)
+	if t.committed {
+		t.session.EndSession(t.ctx)
+		return
+	}
+	t.conclude(func(ctx context.Context) {
+		if t.uncommitted || fault.Is(t.failure, fault.Timeout) || fault.Is(t.failure, fault.DatabaseUnavailable) {
+			t.fence(ctx)
+		}
+		t.session.EndSession(ctx)
+	})
+}
+
+// fence ends a transaction whose commit was refused, or of which a statement may
+// still be on its way: that would begin it anew after an abort. A write with the next
+// number of the session ends the transaction where it comes second, and has the
+// statement refused where it comes first. This one finds nothing to delete.
+func (t *transaction) fence(ctx context.Context) {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = t.session.AbortTransaction(now) // on this side alone; not after a commit
+	_ = t.store.collection(locks).FindOneAndDelete(mongo.NewSessionContext(t.store.named(ctx, locks), t.session), bson.D{{Key: "_id", Value: nil}})
 }
 
 // backoff is the wait between attempts: random, up to a bound that doubles from
