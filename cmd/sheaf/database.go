@@ -101,6 +101,7 @@ func storeOptions(c *config.Config, uri string, o *observe.Observer) store.Optio
 		SelectTimeout:  c.MongoDB.ServerSelectionTimeout,
 		Timeout:        c.HTTP.RequestTimeout,
 		KeyLifetime:    c.Transactions.KeyLifetime,
+		RetryTime:      c.Transactions.RetryTime,
 		Observer:       o,
 	}
 }

@@ -45,6 +45,7 @@ type HTTP struct {
 
 // Transactions is what is kept for requests with keys, and for sessions.
 type Transactions struct {
+	RetryTime          time.Duration `name:"retry-time" env:"SHEAF_RETRY_TIME" default:"5s" min:"1ms" max:"1m" help:"How long a write or transaction that others are in the way of is tried anew, before it fails with 409. The time limit of the request bounds it too."`
 	KeyLifetime        time.Duration `name:"idempotency-lifetime" env:"SHEAF_IDEMPOTENCY_LIFETIME" default:"24h" min:"1m" max:"8760h" help:"How long the answer to a request with an Idempotency-Key is kept."`
 	SessionsMax        int           `name:"sessions-max" env:"SHEAF_SESSIONS_MAX" default:"100" min:"1" max:"10000" help:"Most sessions open on this instance."`
 	SessionIdleTimeout time.Duration `name:"session-idle-timeout" env:"SHEAF_SESSION_IDLE_TIMEOUT" default:"30s" min:"100ms" max:"24h" help:"How long a session may go unused before it is aborted."`

@@ -10,14 +10,11 @@ import (
 	"github.com/sheafdb/sheaf/internal/fault"
 )
 
-// changeTime is how long a change is computed anew when other writes to the
-// same document come between.
-const changeTime = 5 * time.Second
-
 // change reads the document, computes what it becomes and stores that if the
-// document is still the one that was read; else it begins anew.
+// document is still the one that was read; else it begins anew, for as long as the
+// store's RetryTime.
 func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
-	for until := time.Now().Add(changeTime); ; {
+	for until := time.Now().Add(e.store.RetryTime()); ; {
 		current, err := e.current(ctx, op)
 		if err != nil {
 			return Result{}, err

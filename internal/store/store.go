@@ -155,6 +155,9 @@ func (s *Store) hello(ctx context.Context) (helloReply, error) {
 // Timeout is what bounds an operation whose context has no deadline.
 func (s *Store) Timeout() time.Duration { return s.timeout }
 
+// RetryTime is how long what others are in the way of is tried anew.
+func (s *Store) RetryTime() time.Duration { return s.retryTime }
+
 // Ping returns nil when the primary answers and takes writes.
 func (s *Store) Ping(ctx context.Context) error {
 	hello, err := s.hello(ctx)
