@@ -35,7 +35,9 @@ func (e *Engine) changeBatch(ctx context.Context, calls []*changeCall) {
 	}
 	var apart []*changeCall
 	together(calls, func(calls []*changeCall) (refused *changeCall, err error) {
-		refused, apart, err = e.changeOnce(ctx, calls)
+		if refused, apart, err = e.changeOnce(ctx, calls); refused != nil {
+			apart = nil // they are among those that are tried again
+		}
 		return refused, err
 	}, alone)
 	if len(apart) > 0 {

@@ -68,7 +68,9 @@ func (e *Engine) groupBatch(ctx context.Context, calls []*planCall) {
 	}
 	var apart []*planCall
 	together(calls, func(calls []*planCall) (refused *planCall, err error) {
-		refused, apart, err = e.groupOnce(ctx, calls)
+		if refused, apart, err = e.groupOnce(ctx, calls); refused != nil {
+			apart = nil // they are among those that are tried again
+		}
 		return refused, err
 	}, alone)
 	if len(apart) > 0 {
