@@ -24,12 +24,8 @@ func (x *exchange) selection() (s engine.Selection, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Plan, err = query.ParseSelection(values).Plan(c); err != nil {
+	if s.Plan, err = query.ParseSelection(values, x.service.options.Limits).Plan(c); err != nil {
 		return s, err
-	}
-	if s.Plan.Where.HasRelations() {
-		return s, fault.New(fault.InvalidParameter, "the filter is not valid here").WithItems(
-			fault.Item{Pointer: "filter", Code: "unknown-operator", Detail: "must not ask about related documents"})
 	}
 	s.Most, err = x.mostAffected()
 	return s, err

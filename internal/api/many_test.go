@@ -69,7 +69,8 @@ func TestSelectionsHaveAConditionAndALimit(t *testing.T) {
 func TestChangesOfManyKeepReferencesWhole(t *testing.T) {
 	t.Parallel()
 	s := start(t, load(t, fstest.MapFS{
-		"parents.yaml":  &fstest.MapFile{Data: []byte("collection: parents\nid: int\nfields: {name: {type: string}}\n")},
+		"parents.yaml": &fstest.MapFile{Data: []byte("collection: parents\nid: int\nfields: {name: {type: string}}\n" +
+			"relations: {children: {has_many: children, by: parentId}}\n")},
 		"children.yaml": &fstest.MapFile{Data: []byte("collection: children\nid: int\nfields: {parentId: {type: ref, to: parents, on_delete: cascade}}\n")},
 	}))
 	s.do("POST", "/v1/parents", `[{"id":1},{"id":2}]`).is(201)
@@ -78,5 +79,7 @@ func TestChangesOfManyKeepReferencesWhole(t *testing.T) {
 	s.do("PATCH", "/v1/children?id[lte]=1", `{"parentId":2}`).is(200).has(`{"matched":1,"modified":1}`)
 	s.do("DELETE", "/v1/parents?id[in]=1,9", "").is(200).has(`{"deleted":1}`)
 	s.do("GET", "/v1/children", "").is(200).has(`[{"id":1,"parentId":2`, `{"id":3,`)
-	s.do("PATCH", "/v1/parents?filter="+url.QueryEscape(`{"children":{"$some":{"id":1}}}`), `{"name":"x"}`).is(400)
+	s.do("POST", "/v1/parents", `{"id":3}`).is(201)
+	s.do("PATCH", "/v1/parents?filter="+url.QueryEscape(`{"children":{"$some":{"id":1}}}`), `{"name":"x"}`).is(200).has(`{"matched":1,"modified":1}`)
+	s.do("DELETE", "/v1/parents?filter="+url.QueryEscape(`{"children":{"$none":{}}}`), "").is(200).has(`{"deleted":1}`)
 }

@@ -112,3 +112,47 @@ func TestBatchesThatShareATransactionGetTheirOwnAnswers(t *testing.T) {
 		t.Errorf("the record that was renamed is %v after %d batches: %v", doc, renamed, err)
 	}
 }
+
+// Batches that come at the same time take fewer commits than they are.
+func TestBatchesShareCommits(t *testing.T) {
+	t.Parallel()
+	uri, db := testkit.Mongo(t)
+	observed := &commands{counts: map[string]int{}}
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: observed.observer()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	model, err := schema.Load(fstest.MapFS{"things.yaml": &fstest.MapFile{Data: []byte(things)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine.New(s, model)
+	provision(t, e, s)
+	c, _ := model.Lookup("things")
+	apply(t, e, create(c, "", `{"id":"a","name":"a","n":0}`))
+	apply(t, e, create(c, "", `{"id":"b","name":"b","n":0}`))
+	observed.take()
+	const clients, rounds = 32, 10
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			for range rounds {
+				if _, err := e.Apply(t.Context(), on(engine.Update, c, "a", `{"$inc":{"n":-1}}`), on(engine.Update, c, "b", `{"$inc":{"n":1}}`)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	observed.mu.Lock()
+	commits := observed.counts["commitTransaction"]
+	observed.mu.Unlock()
+	if commits >= clients*rounds {
+		t.Errorf("%d batches took %d commits", clients*rounds, commits)
+	}
+	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), engine.Precondition{})
+	if err != nil || doc.Lookup("n").AsInt64() != clients*rounds {
+		t.Errorf("b is %v: %v", doc, err)
+	}
+}

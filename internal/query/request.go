@@ -146,8 +146,8 @@ func Parse(values url.Values, limits Limits) Request {
 
 // ParseSelection reads the parameters of what is done to all documents that match:
 // a filter, which it must have, and conditions as a list takes them.
-func ParseSelection(values url.Values) Request {
-	r := Parse(values, Limits{DefaultLimit: 1, MaxLimit: 1})
+func ParseSelection(values url.Values, limits Limits) Request {
+	r := Parse(values, limits)
 	r.faults.Items = slices.DeleteFunc(r.faults.Items, func(item fault.Item) bool { return isListPart(item.Pointer) })
 	for _, name := range parts {
 		if isListPart(name) && values.Has(name) {
