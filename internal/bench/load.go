@@ -80,8 +80,8 @@ func (l *load) work(ctx context.Context, began time.Time, worker int64) {
 	}()
 	const apart = 7919 // so that the workers ask for different documents
 	var buffer []byte
-	for n := worker * apart; ; n++ {
-		start, ok := l.next(ctx, began)
+	for first, n := true, worker*apart; ; first, n = false, n+1 {
+		start, ok := l.next(ctx, began, first)
 		if !ok {
 			return
 		}
@@ -97,11 +97,12 @@ func (l *load) work(ctx context.Context, began time.Time, worker int64) {
 }
 
 // next returns when the next request begins: at once, or in an open loop when
-// it is due, be that past already.
-func (l *load) next(ctx context.Context, began time.Time) (time.Time, bool) {
+// it is due, be that past already. A connection of a closed loop sends one in any
+// case, however long it took to make.
+func (l *load) next(ctx context.Context, began time.Time, first bool) (time.Time, bool) {
 	now := time.Now()
 	if l.rate == 0 {
-		return now, now.Sub(began) < l.duration && ctx.Err() == nil
+		return now, (first || now.Sub(began) < l.duration) && ctx.Err() == nil
 	}
 	due := began.Add(time.Duration(float64(l.due.Add(1)-1) / l.rate * float64(time.Second)))
 	if due.Sub(began) >= l.duration {

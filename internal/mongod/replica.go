@@ -60,6 +60,9 @@ func (s *Server) configureSet(ctx context.Context) (bool, error) {
 	if hasCode(err, codeNotYetInitialized) {
 		return s.initiate(ctx)
 	}
+	if unanswered(err) {
+		return false, nil // a busy machine: it is asked again
+	}
 	if err != nil {
 		return false, err
 	}
