@@ -19,6 +19,8 @@ import (
 type target struct {
 	collection *schema.Collection
 	id         bson.RawValue
+	// shard has the conditions on the shard key that the query names.
+	shard bson.Raw
 }
 
 // collection returns the collection that the path names.
@@ -34,13 +36,15 @@ func (x *exchange) collection() (*schema.Collection, error) {
 	return nil, fault.New(fault.UnknownCollection, "no collection is called %s%s", strconv.Quote(name), hint)
 }
 
-// target reads which document is meant, on a route without parameters.
+// target reads which document is meant, on a route without parameters but those
+// of the shard key.
 func (x *exchange) target() (target, error) {
 	t, err := x.document()
 	if err != nil {
 		return t, err
 	}
-	return t, x.noParameters()
+	t.shard, err = x.shard(t.collection)
+	return t, err
 }
 
 // document reads which document the path names.
@@ -54,7 +58,7 @@ func (x *exchange) document() (target, error) {
 		return target{}, fault.New(fault.InvalidParameter, "the id in the path is not valid").WithItems(
 			fault.Item{Pointer: "id", Code: "format", Detail: err.Error()})
 	}
-	return target{c, id}, nil
+	return target{c, id, nil}, nil
 }
 
 // conditional reads what the routes of one document have in common: which, in
@@ -188,7 +192,7 @@ func getDocument(x *exchange) error {
 	}
 	var doc bson.Raw
 	err = x.timed("engine", func() error {
-		doc, err = x.service.engine.Read(x.request.Context(), plan, t.id, precondition)
+		doc, err = x.service.engine.Read(x.request.Context(), plan, t.id, t.shard, precondition)
 		return err
 	})
 	if err != nil {
@@ -215,6 +219,10 @@ func (x *exchange) readPlan() (t target, plan *query.Plan, err error) {
 	values, err := x.query()
 	if err != nil {
 		return t, nil, err
+	}
+	var faults fault.List
+	if t.shard = takeShard(t.collection, values, &faults); len(faults.Items) > 0 {
+		return t, nil, faults.Err(fault.InvalidParameter, "the parameters are not valid")
 	}
 	plan, err = query.ParseDocument(values, x.service.options.Limits).Plan(t.collection)
 	return t, plan, err
@@ -251,7 +259,7 @@ func (x *exchange) changeDocument(verbs map[string]engine.Verb, takes []string) 
 	}
 	defer release()
 	results, err := x.apply(engine.Write{
-		Verb: verbs[media], Collection: t.collection, ID: t.id, Body: body, Extended: media == mediaExtended, Precondition: precondition, Minimal: form.minimal,
+		Verb: verbs[media], Collection: t.collection, ID: t.id, Shard: t.shard, Body: body, Extended: media == mediaExtended, Precondition: precondition, Minimal: form.minimal,
 	})
 	if err != nil {
 		return err
@@ -272,7 +280,7 @@ func deleteDocument(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if _, err := x.apply(engine.Write{Verb: engine.Delete, Collection: t.collection, ID: t.id, Precondition: precondition}); err != nil {
+	if _, err := x.apply(engine.Write{Verb: engine.Delete, Collection: t.collection, ID: t.id, Shard: t.shard, Precondition: precondition}); err != nil {
 		return err
 	}
 	x.setServerTiming()

@@ -36,7 +36,7 @@ func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 
 // current returns the stored document, which is as the operation demands.
 func (e *Engine) current(ctx context.Context, op *operation) (bson.Raw, error) {
-	doc, err := e.store.Get(ctx, op.collection.Name, op.id)
+	doc, err := e.store.Get(ctx, op.collection.Name, op.id, op.shard)
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +57,10 @@ func (op *operation) admits(doc bson.Raw) error {
 // swap stores or deletes, and reports whether the document had the version.
 func (e *Engine) swap(ctx context.Context, op *operation, version int64, current, next bson.Raw) (done bool, err error) {
 	if op.verb == Delete {
-		return e.remove(ctx, op, &version)
+		return e.remove(ctx, op, &version, op.collection.ShardKey.Of(current))
 	}
 	err = e.keep(ctx, added(op.collection, current, next, ""), func(ctx context.Context) (bool, error) {
-		done, err = e.store.Replace(ctx, op.collection.Name, op.id, version, next)
+		done, err = e.store.Replace(ctx, op.collection.Name, op.id, version, op.collection.ShardKey.Of(current), next)
 		return done, err
 	})
 	return done, err
@@ -68,12 +68,12 @@ func (e *Engine) swap(ctx context.Context, op *operation, version int64, current
 
 // remove deletes a document, where version is not nil only in that version, and
 // sees to what refers to it. It reports whether there was one to delete.
-func (e *Engine) remove(ctx context.Context, op *operation, version *int64) (deleted bool, err error) {
+func (e *Engine) remove(ctx context.Context, op *operation, version *int64, shard bson.Raw) (deleted bool, err error) {
 	if len(op.collection.Referrers) == 0 {
-		return e.store.Delete(ctx, op.collection.Name, op.id, version)
+		return e.store.Delete(ctx, op.collection.Name, op.id, version, shard)
 	}
 	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
-		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, version)
+		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, version, shard)
 		if err != nil || !deleted {
 			return err
 		}
@@ -104,5 +104,6 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 	if op.verb != Replace { // which was checked as it came
 		op.check(next, &faults)
 	}
+	op.checkShard(current, next, &faults)
 	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")
 }

@@ -15,9 +15,10 @@ import (
 const changesApart = 4
 
 // shareable reports whether a change may share a transaction: one that others
-// refer to takes more than its own document.
+// refer to takes more than its own document, and documents of several shards
+// would make it one of all of them.
 func (op *operation) shareable() bool {
-	return op.verb != Delete || len(op.collection.Referrers) == 0
+	return op.collection.ShardKey == nil && (op.verb != Delete || len(op.collection.Referrers) == 0)
 }
 
 // changeTogether changes or deletes a document.

@@ -88,7 +88,7 @@ func TestChangesThatComeTogetherGetTheirOwnAnswers(t *testing.T) {
 		})
 	}
 	group.Wait()
-	hot, err := e.Get(t.Context(), c, bsonjson.StringValue("hot"), engine.Precondition{})
+	hot, err := e.Get(t.Context(), c, bsonjson.StringValue("hot"), nil, engine.Precondition{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestChangesThatComeTogetherGetTheirOwnAnswers(t *testing.T) {
 		t.Errorf("%d increments and version %d, want %d: none may be lost", m, engine.Version(hot), clients/len(kinds))
 	}
 	for i := range clients {
-		_, err := e.Get(t.Context(), c, bsonjson.StringValue(fmt.Sprint("t", i)), engine.Precondition{})
+		_, err := e.Get(t.Context(), c, bsonjson.StringValue(fmt.Sprint("t", i)), nil, engine.Precondition{})
 		if gone := fault.Is(err, fault.NotFound); gone != (i%len(kinds) == 5) {
 			t.Errorf("t%d: %v", i, err)
 		}

@@ -41,9 +41,10 @@ func (e *Engine) Model() *schema.Model { return e.model.Load() }
 func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
 
 // Get returns the document with an id, NotFound where there is none and
-// VersionConflict where it does not fulfil the precondition.
-func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, p Precondition) (bson.Raw, error) {
-	doc, err := e.store.Get(ctx, c.Name, id)
+// VersionConflict where it does not fulfil the precondition. shard is as that of
+// a Write.
+func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
+	doc, err := e.store.Get(ctx, c.Name, id, shard)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func TestFaultsOfAllWritesAreToldTogether(t *testing.T) {
 	if want := "/0/name /2/nam /2/id /2/name"; strings.Join(got, " ") != want || !fault.Is(err, fault.ValidationFailed) {
 		t.Errorf("got %v, want %s: %v", got, want, err)
 	}
-	if _, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), engine.Precondition{}); !fault.Is(err, fault.NotFound) {
+	if _, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), nil, engine.Precondition{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the good one was stored: %v", err)
 	}
 }
@@ -94,11 +94,11 @@ func TestWritesOfSeveralKindsAreAllDoneOrNone(t *testing.T) {
 	if _, err := e.Apply(t.Context(), mixed...); !fault.Is(err, fault.NotFound) {
 		t.Errorf("got %v", err)
 	}
-	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), engine.Precondition{})
+	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), nil, engine.Precondition{})
 	if err != nil || engine.Version(doc) != 1 {
 		t.Errorf("a is %s, %v", doc, err)
 	}
-	if _, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), engine.Precondition{}); !fault.Is(err, fault.NotFound) {
+	if _, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), nil, engine.Precondition{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("b is there: %v", err)
 	}
 	mixed[2] = on(engine.Delete, c, "a", "")
@@ -155,7 +155,7 @@ func TestConcurrentChangesOfOneDocumentAreAllMade(t *testing.T) {
 		})
 	}
 	group.Wait()
-	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), engine.Precondition{})
+	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), nil, engine.Precondition{})
 	if err != nil || engine.Version(doc) != clients+1 {
 		t.Errorf("version %d, want %d: %v", engine.Version(doc), clients+1, err)
 	}

@@ -97,18 +97,18 @@ func TestBatchesThatShareATransactionGetTheirOwnAnswers(t *testing.T) {
 	group.Wait()
 	good, renamed := int64(2*clients*rounds/len(kinds)), int64(clients*rounds/len(kinds))
 	for id := range int64(2) {
-		doc, err := e.Get(t.Context(), counters, bsonjson.IntValue(id), engine.Precondition{})
+		doc, err := e.Get(t.Context(), counters, bsonjson.IntValue(id), nil, engine.Precondition{})
 		if err != nil || doc.Lookup("n").AsInt64() != good || engine.Version(doc) != good+1 {
 			t.Errorf("counter %d is %v after %d batches: %v", id, doc, good, err)
 		}
 	}
 	for id := range int64(clients * rounds) {
-		_, err := e.Get(t.Context(), records, bsonjson.IntValue(id), engine.Precondition{})
+		_, err := e.Get(t.Context(), records, bsonjson.IntValue(id), nil, engine.Precondition{})
 		if stored := err == nil; stored != (kinds[id%int64(len(kinds))].code == "") {
 			t.Errorf("record %d stored: %v", id, stored)
 		}
 	}
-	if doc, err := e.Get(t.Context(), records, bsonjson.IntValue(-2), engine.Precondition{}); err != nil || engine.Version(doc) != renamed+1 {
+	if doc, err := e.Get(t.Context(), records, bsonjson.IntValue(-2), nil, engine.Precondition{}); err != nil || engine.Version(doc) != renamed+1 {
 		t.Errorf("the record that was renamed is %v after %d batches: %v", doc, renamed, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestBatchesShareCommits(t *testing.T) {
 	if commits >= clients*rounds {
 		t.Errorf("%d batches took %d commits", clients*rounds, commits)
 	}
-	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), engine.Precondition{})
+	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("b"), nil, engine.Precondition{})
 	if err != nil || doc.Lookup("n").AsInt64() != clients*rounds {
 		t.Errorf("b is %v: %v", doc, err)
 	}

@@ -32,8 +32,8 @@ func (e *Engine) List(ctx context.Context, plan *query.Plan) (query.Page, error)
 
 // Read returns the document with an id, with what the plan includes. Its errors
 // are those of Get and of the includes.
-func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, p Precondition) (bson.Raw, error) {
-	doc, err := e.Get(ctx, plan.Collection, id, p)
+func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
+	doc, err := e.Get(ctx, plan.Collection, id, shard, p)
 	if err != nil || len(plan.Includes) == 0 {
 		return doc, err
 	}

@@ -57,7 +57,7 @@ func (p *plan) prepare(faults *fault.List) error {
 func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List) (*operation, error) {
 	w := p.writes[i]
 	op := &operation{
-		verb: w.Verb, collection: w.Collection, id: w.ID, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
+		verb: w.Verb, collection: w.Collection, id: w.ID, shard: w.Shard, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
 		now: p.now, minimal: w.Minimal,
 	}
 	if w.Collection == nil {

@@ -18,6 +18,7 @@ type operation struct {
 	verb         Verb
 	collection   *schema.Collection
 	id           bson.RawValue
+	shard        bson.Raw
 	precondition Precondition
 	// require is what the stored document must match, nil for nothing.
 	require *requirement

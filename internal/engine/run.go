@@ -144,7 +144,7 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 // changeAlone changes or deletes a document by commands of its own.
 func (e *Engine) changeAlone(ctx context.Context, op *operation) (Result, error) {
 	switch {
-	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil:
+	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil && op.placed():
 		return Result{}, e.delete(ctx, op)
 	case op.verb == Update:
 		return e.update(ctx, op)
@@ -172,7 +172,7 @@ func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
 }
 
 func (e *Engine) delete(ctx context.Context, op *operation) error {
-	deleted, err := e.remove(ctx, op, nil)
+	deleted, err := e.remove(ctx, op, nil, op.shard)
 	if err == nil && !deleted {
 		return notFound(op.collection)
 	}

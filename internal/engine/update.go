@@ -55,10 +55,10 @@ func (op *operation) prepareOperators(w Write, options update.Options, faults *f
 // out why.
 func (e *Engine) update(ctx context.Context, op *operation) (Result, error) {
 	match := op.precondition.Match
-	if op.direct == nil || match != nil && !match.Any && len(match.List) == 0 {
+	if op.direct == nil || !op.placed() || op.movesShard() || match != nil && !match.Any && len(match.List) == 0 {
 		return e.change(ctx, op)
 	}
-	change := store.Change{ID: op.id, Guard: op.direct.Guard, Update: op.direct.Update, VersionOnly: op.minimal}
+	change := store.Change{ID: op.id, Guard: op.direct.Guard, Update: op.direct.Update, Shard: op.shard, VersionOnly: op.minimal}
 	if op.require != nil {
 		change.Require = op.require.bson
 	}

@@ -96,7 +96,7 @@ func TestUpdatesInATransaction(t *testing.T) {
 	if items := fault.From(err).Items; len(items) != 1 || items[0].Pointer != "/1/change/$set/name" {
 		t.Errorf("a faulty operand: %v", err)
 	}
-	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), engine.Precondition{})
+	doc, err := e.Get(t.Context(), c, bsonjson.StringValue("a"), nil, engine.Precondition{})
 	if err != nil || engine.Version(doc) != 3 {
 		t.Errorf("stored %s, %v", doc, err)
 	}

@@ -42,6 +42,9 @@ type Write struct {
 	// set for Create.
 	ID     bson.RawValue
 	IDText []byte
+	// Shard has conditions on the shard key of the document as far as the caller
+	// knows it, nil for none: they spare the shards where it does not lie.
+	Shard bson.Raw
 	// Body is the JSON of the document or of its change; none for Delete and Read.
 	Body []byte
 	// Extended admits Extended JSON in Body.

@@ -24,7 +24,7 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 	if route.Description != "" {
 		operation = append(operation, m("description", route.Description))
 	}
-	if list := s.parameters(parametersOf(route)); len(list) > 0 {
+	if list := s.parameters(slices.Concat(parametersOf(route), s.shardParameters())); len(list) > 0 {
 		operation = append(operation, m("parameters", list))
 	}
 	if route.Request != nil {
@@ -36,6 +36,19 @@ func (s scope) operation(route Route) (schema.JSON, error) {
 	}
 	responses, err := s.responses(route)
 	return append(operation, m("responses", responses)), err
+}
+
+// shardParameters are those of the routes of one document of a collection that
+// has a shard key.
+func (s scope) shardParameters() (list []Parameter) {
+	if s.collection == nil || !strings.HasSuffix(s.path, "/{id}") {
+		return nil
+	}
+	for _, name := range s.collection.ShardKey.Names() {
+		list = append(list, Parameter{Name: name, In: "query", Schema: schema.JSON{m("type", "string")},
+			Description: "A field of the shard key: spares the shards where the document does not lie, and finds it only where the value is this."})
+	}
+	return list
 }
 
 func (s scope) parameters(list []Parameter) []any {

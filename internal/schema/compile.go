@@ -29,6 +29,8 @@ type declaration struct {
 	// aggregates are compiled when every collection's fields are known; nil for
 	// none.
 	aggregates *node
+	// shardKey is the place of the shard key.
+	shardKey *node
 }
 
 // declare reads what other files need to know of a file: its name and id kind.
@@ -123,6 +125,7 @@ func (c *compiler) compile() *Model {
 	}
 	for _, d := range c.declared {
 		c.indexCount(d)
+		c.shardedUniqueness(d)
 		d.c.CreateFields, d.c.KeyFields = createFields(d.c), keyFields(d.c)
 	}
 	if len(c.problems) > 0 {
@@ -150,7 +153,7 @@ func (c *compiler) collectionNames() []string {
 
 // collection compiles one file.
 func (c *compiler) collection(d *declaration) {
-	var fields, indexes, relations *node
+	var fields, indexes, relations, shardKey *node
 	c.keys(d.root, "a collection", []keyReader{
 		{"collection", func(*node) {}},
 		{"description", func(at *node) { d.c.Description, _ = c.word(at) }},
@@ -160,10 +163,14 @@ func (c *compiler) collection(d *declaration) {
 		{"indexes", func(at *node) { indexes = at }},
 		{"relations", func(at *node) { relations = at }},
 		{"aggregates", func(at *node) { d.aggregates = at }},
+		{"shard_key", func(at *node) { shardKey = at }},
 	})
 	c.document(d, fields)
 	c.indexes(d, indexes)
 	c.relations(d, relations)
+	if shardKey != nil {
+		c.shardKey(d, shardKey)
+	}
 }
 
 // document compiles the fields of a collection's documents, and the system

@@ -59,6 +59,8 @@ type Collection struct {
 	// last those of references and relations that no other index serves. The
 	// index on _id is not among them.
 	Indexes []Index
+	// ShardKey is nil for a collection that is not to be sharded.
+	ShardKey *ShardKey
 	// References are the fields of type ref, at any depth.
 	References []Reference
 	// CreateFields are Fields, and the relations by which a create may bring

@@ -45,6 +45,9 @@ func (c *Collection) show(out *strings.Builder) {
 	for _, index := range c.Indexes {
 		fmt.Fprintf(out, "    %s  %s\n", index.Name, inline(index.declared()[1:]))
 	}
+	if c.ShardKey != nil {
+		fmt.Fprintf(out, "  shard_key: %s\n", relaxed(c.ShardKey.Keys))
+	}
 	if len(c.Relations) > 0 {
 		out.WriteString("  relations:\n")
 	}
@@ -137,7 +140,11 @@ func (c *Collection) declared() JSON {
 	for _, a := range c.Aggregates {
 		aggregates.set(a.Name, a.declared())
 	}
-	return append(out, Member{"indexes", indexes}, Member{"relations", relations}, Member{"aggregates", aggregates})
+	out = append(out, Member{"indexes", indexes}, Member{"relations", relations}, Member{"aggregates", aggregates})
+	if c.ShardKey != nil {
+		out.set("shard_key", json.RawMessage(relaxed(c.ShardKey.Keys)))
+	}
+	return out
 }
 
 func (i Index) declared() JSON {

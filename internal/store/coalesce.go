@@ -92,7 +92,7 @@ func (s *Store) coalesced(ctx context.Context, err error) error {
 // readBatch answers reads by id with one command.
 func (s *Store) readBatch(ctx context.Context, collection string, l *lane, calls []*readCall) {
 	if len(calls) == 1 {
-		calls[0].Response, calls[0].Err = s.findOne(ctx, collection, calls[0].Request)
+		calls[0].Response, calls[0].Err = s.findOne(ctx, collection, byID(calls[0].Request))
 		l.noteSize(len(calls[0].Response), 1)
 		return
 	}

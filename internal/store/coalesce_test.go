@@ -70,11 +70,11 @@ func TestCoalescedRequestsGetTheirOwnAnswers(t *testing.T) {
 				if isNew && err != nil || !isNew && !fault.Is(err, fault.DuplicateKey) {
 					t.Errorf("insert of %d: %v", id, err)
 				}
-				doc, err := s.Get(context.Background(), "many", value(t, int64(id)))
+				doc, err := s.Get(context.Background(), "many", value(t, int64(id)), nil)
 				if by, _ := doc.Lookup("by").AsInt64OK(); err != nil || by != int64(c) {
 					t.Errorf("read of %d: %v, %v", id, doc, err)
 				}
-				if _, err := s.Get(context.Background(), "many", value(t, fmt.Sprint("none", id))); !fault.Is(err, fault.NotFound) {
+				if _, err := s.Get(context.Background(), "many", value(t, fmt.Sprint("none", id)), nil); !fault.Is(err, fault.NotFound) {
 					t.Errorf("read of a document that is not there: %v", err)
 				}
 			}
@@ -119,7 +119,7 @@ func TestCoalescedReadsFindIDsOfOtherNumberTypes(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 48 {
 		group.Go(func() {
-			doc, err := s.Get(context.Background(), "ids", value(t, int64(i%3)))
+			doc, err := s.Get(context.Background(), "ids", value(t, int64(i%3)), nil)
 			if n, _ := doc.Lookup("n").AsInt64OK(); err != nil || n != int64(i%3) {
 				t.Errorf("read of %d: %v, %v", i%3, doc, err)
 			}
@@ -134,7 +134,7 @@ func TestAClosedStoreIsUnavailable(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(t.Context(), "any", value(t, int64(1))); !fault.Is(err, fault.DatabaseUnavailable) {
+	if _, err := s.Get(t.Context(), "any", value(t, int64(1)), nil); !fault.Is(err, fault.DatabaseUnavailable) {
 		t.Errorf("Get: %v", err)
 	}
 	if err := s.Insert(t.Context(), "any", raw(t, bson.D{{Key: "_id", Value: 1}})); !fault.Is(err, fault.DatabaseUnavailable) {

@@ -51,7 +51,7 @@ func overlap(t *testing.T, s *store.Store, keys []store.Key, first, second func(
 	}
 	err := s.InTransaction(t.Context(), func(ctx context.Context) error {
 		tries++
-		if _, err := s.Get(ctx, "things", keys[0].ID); tries > 1 || err == nil { // takes the snapshot
+		if _, err := s.Get(ctx, "things", keys[0].ID, nil); tries > 1 || err == nil { // takes the snapshot
 			return second(ctx, keys)
 		}
 		switch before {
@@ -88,7 +88,7 @@ func deleteLocks(t *testing.T, s *store.Store, key store.Key) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		deleted, err := s.Delete(t.Context(), "_sheaf.locks", bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: id}, nil)
+		deleted, err := s.Delete(t.Context(), "_sheaf.locks", bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: id}, nil, nil)
 		if err != nil || !deleted {
 			t.Fatalf("no lock: %v", err)
 		}

@@ -121,7 +121,10 @@ func (p *provision) collection(ctx context.Context, c *schema.Collection) error 
 	if err != nil {
 		return mapError(ctx, err)
 	}
-	return p.indexes(ctx, c, created)
+	if err := p.indexes(ctx, c, created); err != nil {
+		return err
+	}
+	return p.shard(ctx, c, created)
 }
 
 // create makes the collection where it is missing, else its validator what it
@@ -194,10 +197,14 @@ const (
 // command runs a command that changes the database's structure, anew where that
 // of another instance is in its way.
 func (p *provision) command(ctx context.Context, command bson.D) error {
+	return p.commandOf(ctx, p.store.database, command)
+}
+
+func (p *provision) commandOf(ctx context.Context, database *mongo.Database, command bson.D) error {
 	command = append(command, bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}})
 	deadline, _ := ctx.Deadline()
 	for wait := newBackoff(deadline); ; {
-		err := p.store.database.RunCommand(ctx, command).Err()
+		err := database.RunCommand(ctx, command).Err()
 		if !hasCode(err, codeOperationConflict, codeBackgroundConflict, codeLockBusy, codeWriteConflict, codeIndexBuildAborted) ||
 			!wait.sleep(ctx) {
 			return err

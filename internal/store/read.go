@@ -17,17 +17,18 @@ import (
 )
 
 // Get returns the document with an id, NotFound where there is none. It must
-// not be changed: other callers may have the same.
-func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
-	if !s.CoalescesIn(ctx) {
-		return s.findOne(ctx, collection, id)
+// not be changed: other callers may have the same. Conditions on its shard key,
+// nil for none, spare the shards where it does not lie.
+func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue, shard bson.Raw) (bson.Raw, error) {
+	if shard != nil || !s.CoalescesIn(ctx) {
+		return s.findOne(ctx, collection, onShard(byID(id), shard))
 	}
 	doc, err := s.lane(collection).reads.Do(ctx, id)
 	return doc, s.coalesced(ctx, err)
 }
 
-func (s *Store) findOne(ctx context.Context, collection string, id bson.RawValue) (bson.Raw, error) {
-	doc, err := s.collection(collection).FindOne(s.named(ctx, collection), byID(id)).Raw()
+func (s *Store) findOne(ctx context.Context, collection string, filter bson.Raw) (bson.Raw, error) {
+	doc, err := s.collection(collection).FindOne(s.named(ctx, collection), filter).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, notFound(collection)
 	}
@@ -218,6 +219,17 @@ func (r *Rows) Close() {
 func byID(id bson.RawValue) bson.Raw {
 	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+10))
 	dst = appendRaw(dst, "_id", id)
+	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
+	return dst
+}
+
+// onShard adds the conditions on a shard key to a filter, nil for none.
+func onShard(filter, shard bson.Raw) bson.Raw {
+	if shard == nil {
+		return filter
+	}
+	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(filter)+len(shard)))
+	dst = append(append(dst, filter[4:len(filter)-1]...), shard[4:len(shard)-1]...)
 	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
 	return dst
 }

@@ -47,7 +47,7 @@ func TestEveryCommandHasATimeLimit(t *testing.T) {
 		}
 		_, countErr := s.Count(ctx, "c", raw(t, bson.D{}))
 		insertErr := s.Insert(ctx, "c", raw(t, bson.D{{Key: "_id", Value: id}}))
-		_, getErr := s.Get(ctx, "c", id)
+		_, getErr := s.Get(ctx, "c", id, nil)
 		return errors.Join(err, findErr, countErr, insertErr, getErr)
 	}
 	if err := errors.Join(commands(ctx), commands(context.WithoutCancel(ctx)), s.InTransaction(ctx, commands)); err != nil {

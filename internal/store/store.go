@@ -80,10 +80,12 @@ type Store struct {
 	// keyLifetime is how long an answer of Once is kept.
 	keyLifetime time.Duration
 	observed    bool
-	coalesces   bool
-	pool        poolCounts
-	slots       *slotCounter
-	queue       *queue
+	// sharded is set where the servers are routers of a sharded cluster.
+	sharded   bool
+	coalesces bool
+	pool      poolCounts
+	slots     *slotCounter
+	queue     *queue
 
 	// lost is set while the last that was heard of MongoDB is that it cannot be
 	// reached.
@@ -133,11 +135,15 @@ func (s *Store) greet(ctx context.Context) error {
 	if hello.WireVersion < oldestWireVersion {
 		return fault.New(fault.Internal, "MongoDB is older than 6.0")
 	}
-	if hello.SetName == "" && hello.Message != "isdbgrid" {
+	s.sharded = hello.Message == router
+	if hello.SetName == "" && !s.sharded {
 		return fault.New(fault.Internal, "MongoDB is a standalone server, and transactions need a replica set or a sharded cluster")
 	}
 	return nil
 }
+
+// router is the message by which a mongos greets.
+const router = "isdbgrid"
 
 type helloReply struct {
 	Writable    bool   `bson:"isWritablePrimary"`

@@ -88,22 +88,22 @@ func TestWritesByVersion(t *testing.T) {
 		version int64
 		want    bool
 	}{{2, false}, {0, false}, {3, true}, {3, false}} {
-		if done, err := s.Replace(t.Context(), "c", id, step.version, next); done != step.want || err != nil {
+		if done, err := s.Replace(t.Context(), "c", id, step.version, nil, next); done != step.want || err != nil {
 			t.Errorf("replace of version %d: %v, %v", step.version, done, err)
 		}
 	}
 	old, current := int64(3), int64(4)
-	if done, err := s.Delete(t.Context(), "c", id, &old); done || err != nil {
+	if done, err := s.Delete(t.Context(), "c", id, &old, nil); done || err != nil {
 		t.Errorf("delete of an old version: %v, %v", done, err)
 	}
-	if done, err := s.Delete(t.Context(), "c", id, &current); !done || err != nil {
+	if done, err := s.Delete(t.Context(), "c", id, &current, nil); !done || err != nil {
 		t.Errorf("delete: %v, %v", done, err)
 	}
-	if done, err := s.Delete(t.Context(), "c", id, nil); done || err != nil {
+	if done, err := s.Delete(t.Context(), "c", id, nil, nil); done || err != nil {
 		t.Errorf("delete of nothing: %v, %v", done, err)
 	}
 	insert(t, s, "c", bson.D{{Key: "_id", Value: int64(2)}, {Key: "by", Value: "others"}})
-	if done, err := s.Replace(t.Context(), "c", value(t, int64(2)), 0, raw(t, bson.D{{Key: "_id", Value: int64(2)}, {Key: "version", Value: int64(1)}})); !done || err != nil {
+	if done, err := s.Replace(t.Context(), "c", value(t, int64(2)), 0, nil, raw(t, bson.D{{Key: "_id", Value: int64(2)}, {Key: "version", Value: int64(1)}})); !done || err != nil {
 		t.Errorf("replace of a document without a version: %v, %v", done, err)
 	}
 }
@@ -166,7 +166,7 @@ indexes:
 	if err != nil || len(failures) != 2 || failures[0].Index != 0 || failures[1].Index != 2 || pointers(failures[1].Err) != "/email unique" {
 		t.Errorf("InsertMany: %v, %v", failures, err)
 	}
-	if _, err := s.Get(t.Context(), "c", value(t, int64(5))); err != nil {
+	if _, err := s.Get(t.Context(), "c", value(t, int64(5)), nil); err != nil {
 		t.Errorf("the good one of many: %v", err)
 	}
 }
@@ -292,10 +292,10 @@ func TestTransactions(t *testing.T) {
 		if err := s.Insert(ctx, "c", raw(t, bson.D{{Key: "_id", Value: int64(1)}})); err != nil {
 			return err
 		}
-		if _, err := s.Get(ctx, "c", value(t, int64(1))); err != nil {
+		if _, err := s.Get(ctx, "c", value(t, int64(1)), nil); err != nil {
 			t.Errorf("the transaction does not see its own write: %v", err)
 		}
-		if _, err := s.Get(context.Background(), "c", value(t, int64(1))); !fault.Is(err, fault.NotFound) {
+		if _, err := s.Get(context.Background(), "c", value(t, int64(1)), nil); !fault.Is(err, fault.NotFound) {
 			t.Errorf("others see what is not committed: %v", err)
 		}
 		return refused
@@ -303,7 +303,7 @@ func TestTransactions(t *testing.T) {
 	if err != refused {
 		t.Errorf("got %v, want the function's own error", err)
 	}
-	if _, err := s.Get(t.Context(), "c", value(t, int64(1))); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Get(t.Context(), "c", value(t, int64(1)), nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("rolled back, and yet: %v", err)
 	}
 	// A failure that the function hides still undoes all.
@@ -315,7 +315,7 @@ func TestTransactions(t *testing.T) {
 	if !fault.Is(err, fault.DuplicateKey) {
 		t.Errorf("a hidden failure: %v", err)
 	}
-	if _, err := s.Get(t.Context(), "c", value(t, int64(2))); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Get(t.Context(), "c", value(t, int64(2)), nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a hidden failure left: %v", err)
 	}
 }
@@ -329,12 +329,12 @@ func TestConflictingTransactionsAreAllCarriedOut(t *testing.T) {
 	for range clients {
 		group.Go(func() {
 			err := s.InTransaction(context.Background(), func(ctx context.Context) error {
-				doc, err := s.Get(ctx, "c", value(t, int64(0)))
+				doc, err := s.Get(ctx, "c", value(t, int64(0)), nil)
 				if err != nil {
 					return err
 				}
 				version, _ := doc.Lookup("version").AsInt64OK()
-				done, err := s.Replace(ctx, "c", value(t, int64(0)), version, raw(t, bson.D{{Key: "_id", Value: int64(0)}, {Key: "version", Value: version + 1}}))
+				done, err := s.Replace(ctx, "c", value(t, int64(0)), version, nil, raw(t, bson.D{{Key: "_id", Value: int64(0)}, {Key: "version", Value: version + 1}}))
 				if err == nil && !done {
 					t.Error("a snapshot changed under its transaction")
 				}
@@ -346,7 +346,7 @@ func TestConflictingTransactionsAreAllCarriedOut(t *testing.T) {
 		})
 	}
 	group.Wait()
-	doc, err := s.Get(t.Context(), "c", value(t, int64(0)))
+	doc, err := s.Get(t.Context(), "c", value(t, int64(0)), nil)
 	if version, _ := doc.Lookup("version").AsInt64OK(); version != clients+1 || err != nil {
 		t.Errorf("version %d, want %d: %v", version, clients+1, err)
 	}
@@ -364,7 +364,7 @@ func TestATransactionOfAClientThatHungUpIsUndone(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Get(t.Context(), "c", value(t, int64(1))); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Get(t.Context(), "c", value(t, int64(1)), nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("stored all the same: %v", err)
 	}
 }
@@ -390,7 +390,7 @@ func TestAnOperationEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
 	<-ctx.Done()
-	if _, err := s.Get(ctx, "c", value(t, int64(1))); !fault.Is(err, fault.Timeout) {
+	if _, err := s.Get(ctx, "c", value(t, int64(1)), nil); !fault.Is(err, fault.Timeout) {
 		t.Errorf("Get: %v", err)
 	}
 	if err := s.Insert(ctx, "c", raw(t, bson.D{{Key: "_id", Value: 1}})); !fault.Is(err, fault.Timeout) {
@@ -398,7 +398,7 @@ func TestAnOperationEndsWithItsContext(t *testing.T) {
 	}
 	canceled, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := s.Get(canceled, "c", value(t, int64(1))); !errors.Is(err, context.Canceled) {
+	if _, err := s.Get(canceled, "c", value(t, int64(1)), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Get for nobody: %v", err)
 	}
 }

@@ -94,14 +94,15 @@ func (s *Store) refusals(ctx context.Context, err error) ([]Failure, error) {
 }
 
 // Replace puts doc in the place of the document with an id, if that has a
-// version; it reports whether it has. It fails as Insert does.
-func (s *Store) Replace(ctx context.Context, collection string, id bson.RawValue, version int64, doc bson.Raw) (bool, error) {
+// version; it reports whether it has. It fails as Insert does. shard has the
+// conditions on the shard key of the stored document, nil for none.
+func (s *Store) Replace(ctx context.Context, collection string, id bson.RawValue, version int64, shard, doc bson.Raw) (bool, error) {
 	ctx, done, err := s.write(ctx, collection)
 	if err != nil {
 		return false, err
 	}
 	defer done()
-	result, err := s.collection(collection).ReplaceOne(ctx, byVersion(id, version), doc)
+	result, err := s.collection(collection).ReplaceOne(ctx, onShard(byVersion(id, version), shard), doc)
 	if err != nil {
 		return false, s.failed(ctx, err)
 	}
@@ -117,6 +118,8 @@ type Change struct {
 	Guard, Update bson.Raw
 	// Require is another filter that the document must match, nil for none.
 	Require bson.Raw
+	// Shard has the conditions on the shard key, nil for none.
+	Shard bson.Raw
 	// VersionOnly leaves all but the id and the version out of the answer.
 	VersionOnly bool
 }
@@ -139,7 +142,7 @@ func (s *Store) Update(ctx context.Context, collection string, change Change) (b
 	if change.Require != nil {
 		further = append(further, change.Require)
 	}
-	filter := byVersions(change.ID, change.Versions, change.Guard, further...)
+	filter := onShard(byVersions(change.ID, change.Versions, change.Guard, further...), change.Shard)
 	doc, err := s.collection(collection).FindOneAndUpdate(ctx, filter, change.Update, o).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) || transactionOf(ctx) == nil && misfits(err) {
 		return nil, nil
@@ -161,8 +164,8 @@ func misfits(err error) bool {
 }
 
 // Delete deletes the document with an id, where version is not nil only if it
-// has that version. It reports whether it did.
-func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue, version *int64) (bool, error) {
+// has that version. It reports whether it did. shard is as for Replace.
+func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue, version *int64, shard bson.Raw) (bool, error) {
 	ctx, done, err := s.write(ctx, collection)
 	if err != nil {
 		return false, err
@@ -172,7 +175,7 @@ func (s *Store) Delete(ctx context.Context, collection string, id bson.RawValue,
 	if version != nil {
 		filter = byVersion(id, *version)
 	}
-	result, err := s.collection(collection).DeleteOne(ctx, filter)
+	result, err := s.collection(collection).DeleteOne(ctx, onShard(filter, shard))
 	if err != nil {
 		return false, s.failed(ctx, err)
 	}
