@@ -281,3 +281,40 @@ func TestFiltersOverRelationsAreBounded(t *testing.T) {
 	s.do("POST", "/v1/towns/_query", `{"include": {"homes": {"limit": 2, "include": {"town of": {"limit": 1, "filter": {"$text": {"$search": "n1"}}}}}}}`).
 		problem(400, "invalid-parameter", "/include/homes/include/town of/limit")
 }
+
+// TestFiltersOverRelationsMeanWhatIsChanged changes and deletes by what documents
+// are related to.
+func TestFiltersOverRelationsMeanWhatIsChanged(t *testing.T) {
+	t.Parallel()
+	s, _ := startShelf(t)
+	s.do("PATCH", `/v1/books?filter={"writer":{"$is":{"name":"Ada"}}}`, `{"year": 1843}`, "Content-Type: application/merge-patch+json").is(200).has(`"matched":3`)
+	s.do("DELETE", `/v1/reviews?filter={"of":{"$is":{"year":{"$ne":1843}}}}`, "").is(200).has(`"deleted":1`)
+	s.do("DELETE", `/v1/reviews?filter={"off":{"$is":{}}}`, "").problem(400, "invalid-parameter", "filter/off/$is")
+}
+
+// TestRelationsInASession holds that includes and filters over relations see what
+// their session has written, and no one else does.
+func TestRelationsInASession(t *testing.T) {
+	t.Parallel()
+	s, _ := startShelf(t)
+	session := "Sheaf-Session: " + s.do("POST", "/v1/_sessions", "").is(201).json()["id"].(string)
+	s.do("POST", "/v1/people", `{"id": 20, "name": "Eve"}`, session).is(201)
+	s.do("POST", "/v1/books", `{"id": 20, "title": "T", "author": 20, "fans": [1, 20]}`, session).is(201)
+	s.do("POST", "/v1/reviews", `{"book": 20, "by": 20, "stars": 1}`, session).is(201)
+	for _, test := range []struct{ path, inside, outside string }{
+		{`/v1/books?filter={"writer":{"$is":{"name":"Eve"}}}&include=writer,likers`, "[{20 writer:{20} likers:[{1} {20}]}]", "[]"},
+		{`/v1/people?filter={"books":{"$some":{"reviews":{"$every":{"stars":1}}}},"id":{"$gt":2}}&include=books`, "[{20 books:[{20}]}]", "[]"},
+		{`/v1/people?include=liked&id=1`, "[{1 liked:[{1} {3} {20}]}]", "[{1 liked:[{1} {3}]}]"},
+	} {
+		if got := brief(s.do("GET", test.path, "", session).is(200).json()["data"]); got != test.inside {
+			t.Errorf("%s inside: %s", test.path, got)
+		}
+		if got := brief(s.do("GET", test.path, "").is(200).json()["data"]); got != test.outside {
+			t.Errorf("%s outside: %s", test.path, got)
+		}
+	}
+	if got := brief(s.do("POST", "/v1/people/_query", `{"filter": {"id": 20}, "include": {"books": {"limit": 1}}}`, session).is(200).json()["data"]); got != "[{20 books:[{20}]}]" {
+		t.Errorf("first of the session: %s", got)
+	}
+	s.do("GET", "/v1/books/20?include=writer", "", session).is(200).has(`"writer":{"id":20,`)
+}

@@ -61,10 +61,14 @@ func (c *Collection[T]) Create(ctx context.Context, document any) (T, error) {
 	return c.one(ctx, http.MethodPost, c.path, document, nil)
 }
 
-// Get returns the document with an id; the error has the code NotFound where
-// there is none.
-func (c *Collection[T]) Get(ctx context.Context, id any) (T, error) {
-	return c.one(ctx, http.MethodGet, c.at(id), nil, nil)
+// Get returns the document with an id, with what relations lead to as Include has
+// it; the error has the code NotFound where there is none.
+func (c *Collection[T]) Get(ctx context.Context, id any, relations ...string) (T, error) {
+	path := c.at(id)
+	if len(relations) > 0 {
+		path += "?include=" + url.QueryEscape(strings.Join(relations, ","))
+	}
+	return c.one(ctx, http.MethodGet, path, nil, nil)
 }
 
 // Replace puts a document in the place of the one with an id, if that has the

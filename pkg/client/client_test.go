@@ -51,7 +51,8 @@ func blog(t *testing.T) *httptest.Server {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(api.New(engine.New(s, model), api.Options{
-		BodyLimit: 1 << 20, Timeout: 10 * time.Second, Limits: query.Limits{DefaultLimit: 3, MaxLimit: 10}, Log: slog.New(slog.DiscardHandler),
+		BodyLimit: 1 << 20, Timeout: 10 * time.Second,
+		Limits: query.Limits{DefaultLimit: 3, MaxLimit: 10, IncludeDepth: 2, IncludedDocuments: 100, IncludedBytes: 1 << 20, RelatedValues: 100}, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	return server
@@ -242,5 +243,42 @@ func TestTheCodesAreTheServices(t *testing.T) {
 		if string(own[i]) != string(info.Code) {
 			t.Errorf("code %d is %s, the service has %s", i, own[i], info.Code)
 		}
+	}
+}
+
+func TestIncludes(t *testing.T) {
+	server := blog(t)
+	c := client.New(server.URL)
+	c.HTTP = server.Client()
+	ctx := t.Context()
+	ada, err := client.Of[user](c, "users").Create(ctx, user{Name: "Ada", Email: "ada@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type post struct {
+		ID       int64  `json:"id,omitzero"`
+		Title    string `json:"title"`
+		Content  string `json:"content"`
+		AuthorID int64  `json:"authorId"`
+		Author   *user  `json:"author,omitempty"`
+	}
+	posts := client.Of[post](c, "posts")
+	stored, err := posts.Create(ctx, post{Title: "On engines", Content: "They compute.", AuthorID: ada.ID})
+	if err != nil || stored.Author != nil {
+		t.Fatalf("created %+v, %v", stored, err)
+	}
+	if got, err := posts.Get(ctx, stored.ID, "author"); err != nil || got.Author == nil || *got.Author != ada {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	page, err := posts.List(ctx, client.Include("author"))
+	if err != nil || len(page.Documents) != 1 || page.Documents[0].Author == nil || *page.Documents[0].Author != ada {
+		t.Errorf("listed %+v, %v", page, err)
+	}
+	authors, err := client.Of[user](c, "users").List(ctx, client.Where("posts", client.Op{"$none": map[string]any{}}))
+	if err != nil || len(authors.Documents) != 0 {
+		t.Errorf("listed %+v, %v", authors, err)
+	}
+	if _, err := posts.Get(ctx, stored.ID, "writer"); !client.Is(err, client.InvalidParameter) {
+		t.Errorf("a relation that is not there: %v", err)
 	}
 }

@@ -50,6 +50,13 @@ func After(cursor string) ListOption { return parameter("after", cursor) }
 // Before is told of at After.
 func Before(cursor string) ListOption { return parameter("before", cursor) }
 
+// Include has the documents come along that these relations lead to, such as
+// author, or comments.author for those of the comments. They are members that are
+// called as the relations.
+func Include(relations ...string) ListOption {
+	return parameter("include", strings.Join(relations, ","))
+}
+
 // CountExactly has Page.Total be the number of all documents that the filter
 // admits, which costs as much as to look at them.
 func CountExactly() ListOption { return parameter("count", "exact") }
