@@ -38,7 +38,7 @@ indexes:
 const (
 	bankAccounts = 8
 	bankClients  = 8
-	firstBalance = 1_000_000
+	firstBalance = 1_000_000_000
 )
 
 // bank is a service under load of clients who repeat each of their writes, with
@@ -50,9 +50,9 @@ type bank struct {
 	acknowledged atomic.Int64
 
 	mu sync.Mutex
-	// deposited is what was put into each account, transferred the amount of each
-	// transfer by its key.
-	deposited   [bankAccounts]int64
+	// moved is what was put into each account less what was taken out, transferred
+	// the amount of each transfer by its key.
+	moved       [bankAccounts]int64
 	transferred map[string]int64
 }
 
@@ -92,17 +92,25 @@ func (b *bank) deposit(key string, account int, amount int64) {
 		"Idempotency-Key: "+key, "Content-Type: application/vnd.sheaf.update+json", "Prefer: return=minimal")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.deposited[account] += amount
+	b.moved[account] += amount
 }
 
+// transfer moves money between two accounts and books it, in one transaction.
 func (b *bank) transfer(key string, from int, amount int64) {
-	entry := func(account int, amount int64) string {
-		return fmt.Sprintf(`{"transfer":%q,"account":%d,"amount":%d}`, key, account, amount)
+	to := (from + 1) % bankAccounts
+	update := func(account int, amount int64) string {
+		return fmt.Sprintf(`{"update":"accounts","id":%d,"change":{"$inc":{"balance":%d}}}`, account, amount)
 	}
-	b.insist(http.StatusCreated, "POST", "/v1/entries", "["+entry(from, -amount)+","+entry((from+1)%bankAccounts, amount)+"]", "Idempotency-Key: "+key)
+	entry := func(account int, amount int64) string {
+		return fmt.Sprintf(`{"create":"entries","document":{"transfer":%q,"account":%d,"amount":%d}}`, key, account, amount)
+	}
+	operations := []string{update(from, -amount), update(to, amount), entry(from, -amount), entry(to, amount)}
+	b.insist(http.StatusOK, "POST", "/v1/_transactions", `{"operations":[`+strings.Join(operations, ",")+`]}`, "Idempotency-Key: "+key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.transferred[key] = amount
+	b.moved[from] -= amount
+	b.moved[to] += amount
 }
 
 // insist sends a request until it is answered as it should be. In between it
@@ -154,11 +162,11 @@ func (b *bank) run(fail func()) {
 // audit holds what is stored against what was acknowledged: what is missing was
 // lost, and what is too much was done twice.
 func (b *bank) audit() {
-	for account, deposited := range b.deposited {
+	for account, moved := range b.moved {
 		var stored struct{ Balance int64 }
 		r := b.service.do("GET", fmt.Sprintf("/v1/accounts/%d", account), "")
-		if err := json.Unmarshal(r.body, &stored); err != nil || stored.Balance != firstBalance+deposited {
-			b.service.t.Errorf("account %d has %d, want %d: %s", account, stored.Balance, firstBalance+deposited, r.body)
+		if err := json.Unmarshal(r.body, &stored); err != nil || stored.Balance != firstBalance+moved {
+			b.service.t.Errorf("account %d has %d, want %d: %s", account, stored.Balance, firstBalance+moved, r.body)
 		}
 	}
 	found := map[string][]int64{}
