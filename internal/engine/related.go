@@ -43,10 +43,12 @@ func (i *inclusion) find(ctx context.Context, from *schema.Collection, include *
 	}
 	byValue := make(map[string][]int, len(all))
 	for n, doc := range all {
-		for _, value := range valuesAt(all[n:n+1], foreign) {
+		eachValue(doc, foreign, func(value bson.RawValue) {
 			key := store.IDKey(value)
-			byValue[key] = append(byValue[key], n)
-		}
+			if there := byValue[key]; len(there) == 0 || there[len(there)-1] != n {
+				byValue[key] = append(there, n)
+			}
+		})
 		i.read.add(size{1, int64(len(doc))})
 	}
 	return found{all, func(doc bson.Raw) []int { return linked(doc, local, byValue) }}, i.enough(include, more)
@@ -79,6 +81,9 @@ func (i *inclusion) findFirst(ctx context.Context, include *query.Include, q sto
 // finds one document more than there may be.
 func (i *inclusion) query(ctx context.Context, include *query.Include) (store.Query, error) {
 	_, q, err := i.engine.listQuery(ctx, include.Plan)
+	if include.Relation.Kind == schema.BelongsTo && !include.Relation.Many {
+		q.Sort = nil // of one there is no order
+	}
 	q.Limit = int64(max(i.limits.IncludedDocuments-i.read.documents, 0) + 1)
 	return q, err
 }
@@ -93,27 +98,30 @@ func (i *inclusion) enough(include *query.Include, more bool) error {
 }
 
 // linked returns the places of what any value of a document leads to, in order.
-func linked(doc bson.Raw, path string, byValue map[string][]int) []int {
-	values := valuesAt([]bson.Raw{doc}, path)
-	if len(values) == 1 {
-		return byValue[store.IDKey(values[0])]
+func linked(doc bson.Raw, path string, byValue map[string][]int) (places []int) {
+	several := false
+	eachValue(doc, path, func(value bson.RawValue) {
+		switch more := byValue[store.IDKey(value)]; {
+		case len(more) == 0:
+		case places == nil:
+			places = more
+		default:
+			places, several = append(slices.Clip(places), more...), true
+		}
+	})
+	if several {
+		slices.Sort(places)
+		places = slices.Compact(places)
 	}
-	var places []int
-	for _, value := range values {
-		places = append(places, byValue[store.IDKey(value)]...)
-	}
-	slices.Sort(places)
-	return slices.Compact(places)
+	return places
 }
 
-// valuesAt returns the different values at a path of some documents, null left
-// out.
+// valuesAt returns the different values at a path of some documents.
 func valuesAt(docs []bson.Raw, path string) []bson.RawValue {
-	var values []bson.RawValue
-	seen := store.IDSet{}
+	values, seen := make([]bson.RawValue, 0, len(docs)), make(store.IDSet, len(docs))
 	for _, doc := range docs {
 		eachValue(doc, path, func(value bson.RawValue) {
-			if value.Type != bson.TypeNull && seen.Add(value) {
+			if seen.Add(value) {
 				values = append(values, value)
 			}
 		})
@@ -121,33 +129,30 @@ func valuesAt(docs []bson.Raw, path string) []bson.RawValue {
 	return values
 }
 
-// eachValue visits the values at a path, those in arrays on the way as MongoDB
-// finds them.
+// eachValue visits the values at a path but null, those in arrays on the way as
+// MongoDB finds them.
 func eachValue(doc bson.Raw, path string, visit func(bson.RawValue)) {
 	name, rest, deeper := strings.Cut(path, ".")
-	for _, element := range spread(doc.Lookup(name)) {
-		switch inner, isDocument := element.DocumentOK(); {
-		case !deeper:
-			visit(element)
-		case isDocument:
+	value, err := doc.LookupErr(name)
+	if err != nil {
+		return
+	}
+	at := func(value bson.RawValue) {
+		switch inner, isDocument := value.DocumentOK(); {
+		case deeper && isDocument:
 			eachValue(inner, rest, visit)
+		case !deeper && value.Type != bson.TypeNull:
+			visit(value)
 		}
 	}
-}
-
-// spread returns the elements of an array, any other value by itself.
-func spread(value bson.RawValue) []bson.RawValue {
-	switch value.Type {
-	case 0:
-		return nil
-	case bson.TypeArray:
-		elements, err := value.Array().Values()
-		if err != nil {
-			return nil
-		}
-		return elements
+	if value.Type != bson.TypeArray {
+		at(value)
+		return
 	}
-	return []bson.RawValue{value}
+	elements, _ := value.Array().Values() // MongoDB's documents are whole
+	for _, element := range elements {
+		at(element)
+	}
 }
 
 // both returns the filter of what passes two.

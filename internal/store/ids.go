@@ -35,10 +35,13 @@ func IDKey(id bson.RawValue) string {
 	if f, ok := id.DoubleOK(); ok {
 		n, isInt = int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<63
 	}
+	var room [24]byte // most ids are no longer
+	key := append(room[:0], byte(id.Type))
 	if !isInt {
-		return string(byte(id.Type)) + string(id.Value)
+		return string(append(key, id.Value...))
 	}
-	return string(binary.LittleEndian.AppendUint64([]byte{byte(bson.TypeInt64)}, uint64(n)))
+	key[0] = byte(bson.TypeInt64)
+	return string(binary.LittleEndian.AppendUint64(key, uint64(n)))
 }
 
 // In returns the filter of the documents that have any of some values at a

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,8 @@ func BenchmarkRelation(b *testing.B) {
 		{"page_alone", benchPage, r.postsAlone},
 		{"belongs_to/lookup", benchPage, r.authorsByLookup},
 		{"belongs_to/in", benchPage, r.authorsByIn},
+		{"belongs_to_shared/lookup", benchPage, r.sharedByLookup},
+		{"belongs_to_shared/in", len(shared), r.sharedByIn},
 		{"has_many/lookup", benchPage * benchPosts, r.postsByLookup},
 		{"has_many/in", benchPage * benchPosts, r.postsByIn},
 		{"has_many_limited/lookup", benchPage * benchTaken, r.newestByLookup},
@@ -110,8 +113,8 @@ func (r related) find(collection string, filter bson.D, options ...bson.E) []bso
 }
 
 // page is the page that is read, in the order of ids.
-func (r related) page(collection string) []bson.RawValue {
-	return r.find(collection, bson.D{}, bson.E{Key: "sort", Value: bson.D{{Key: "_id", Value: 1}}}, bson.E{Key: "limit", Value: benchPage})
+func (r related) page(collection string, conditions ...bson.E) []bson.RawValue {
+	return r.find(collection, append(bson.D{}, conditions...), bson.E{Key: "sort", Value: bson.D{{Key: "_id", Value: 1}}}, bson.E{Key: "limit", Value: benchPage})
 }
 
 func pageStages() []bson.D {
@@ -152,6 +155,25 @@ func lookup(from, local, foreign string, pipeline ...bson.D) bson.D {
 
 func (r related) authorsByIn() int {
 	return len(r.find("users", stage("_id", ids(r.page("posts"), "authorId"))))
+}
+
+// shared are the authors of a page of which many documents have the same.
+var shared = bson.A{int64(7), int64(8)}
+
+func (r related) sharedByLookup() int {
+	match := stage("$match", stage("authorId", stage("$in", shared)))
+	return elements(r.aggregate("posts", append(append([]bson.D{match}, pageStages()...), lookup("users", "authorId", "_id"))...), "related")
+}
+
+func (r related) sharedByIn() int {
+	page := r.page("posts", bson.E{Key: "authorId", Value: stage("$in", shared)})
+	seen := map[int64]bool{}
+	distinct := slices.DeleteFunc(page, func(post bson.RawValue) bool {
+		author := post.Document().Lookup("authorId").Int64()
+		defer func() { seen[author] = true }()
+		return seen[author]
+	})
+	return len(r.find("users", stage("_id", ids(distinct, "authorId"))))
 }
 
 func (r related) postsByLookup() int {
