@@ -103,11 +103,15 @@ func (e *Engine) statesOf(ctx context.Context, collection *schema.Collection, ke
 	return found, err
 }
 
-// change applies one change, or gives the call its error. It reports whether the
-// change adds references, and so was not applied.
+// change applies one change, or gives the call its error. It reports whether it
+// was not applied: a change that adds references, or that comes after one of a
+// unique value, is carried out apart.
 func (s *state) change(c *changeCall) (apart bool) {
 	op := c.Request
 	c.Response, c.Err = Result{}, nil
+	if s.last != nil && s.current != nil && uniqueDiffer(op.collection, s.stored, s.current) {
+		return true // MongoDB must see the unique value that there is now
+	}
 	if s.current == nil {
 		c.Err = notFound(op.collection)
 		return false

@@ -138,3 +138,27 @@ func TestChangesShareTransactions(t *testing.T) {
 		t.Errorf("%d changes cost %s", documents*each, got)
 	}
 }
+
+// A unique value that is taken is refused, though the next change of the same
+// document would take it away again before MongoDB sees it.
+func TestATakenValueIsRefusedAmongChangesOfTheSameDocument(t *testing.T) {
+	t.Parallel()
+	e, _, c := counted(t)
+	apply(t, e, create(c, "", `{"id":"hot","name":"a"}`), create(c, "", `{"id":"other","name":"b","code":"taken"}`))
+	const clients, each = 24, 5
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			for n := range each {
+				write, code := on(engine.Merge, c, "hot", fmt.Sprintf(`{"code":"free-%d-%d"}`, i, n)), fault.Code("")
+				if i%2 == 0 {
+					write, code = on(engine.Merge, c, "hot", `{"code":"taken"}`), fault.DuplicateKey
+				}
+				if _, err := e.Apply(context.Background(), write); code == "" && err != nil || code != "" && !fault.Is(err, code) {
+					t.Errorf("%s: %v, want %q", write.Body, err, code)
+				}
+			}
+		})
+	}
+	group.Wait()
+}

@@ -16,7 +16,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
-var transferTime = flag.Duration("transfers", 4*time.Second, "how long clients transfer money")
+var transferTime = flag.Duration("transfers", 20*time.Second, "how long clients transfer money")
 
 const (
 	transferClients  = 64
