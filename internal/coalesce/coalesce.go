@@ -236,10 +236,13 @@ func panicked(p any) error {
 // too small to be worth what it would share.
 func Apart[Req, Resp any](calls []*Call[Req, Resp], answer func(*Call[Req, Resp])) {
 	var group sync.WaitGroup
-	for _, c := range calls[1:] {
+	for i, c := range calls {
+		if i == len(calls)-1 {
+			answerOne(c, answer) // by this goroutine
+			break
+		}
 		group.Go(func() { answerOne(c, answer) })
 	}
-	answerOne(calls[0], answer)
 	group.Wait()
 }
 

@@ -86,9 +86,7 @@ func together[Req, Resp any](calls []*coalesce.Call[Req, Resp],
 		refused.Err = err
 		left = slices.DeleteFunc(slices.Clone(left), func(c *coalesce.Call[Req, Resp]) bool { return c == refused })
 	}
-	for _, c := range left {
-		alone(c)
-	}
+	coalesce.Apart(left, alone)
 }
 
 // createTogether stores a new document that refers to others.
