@@ -12,8 +12,6 @@ import (
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
-	"github.com/sheafdb/sheaf/internal/store"
-	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
 // counted returns an engine whose commands are counted.
@@ -23,15 +21,7 @@ func counted(t *testing.T) (*engine.Engine, *commands, *schema.Collection) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	uri, db := testkit.Mongo(t)
-	c := &commands{counts: map[string]int{}}
-	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: c.observer()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	e := engine.New(s, model)
-	provision(t, e, s)
+	e, c := observed(t, model)
 	things, _ := model.Lookup("things")
 	return e, c, things
 }

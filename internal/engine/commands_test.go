@@ -14,6 +14,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/observe"
+	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
@@ -44,19 +45,27 @@ func (c *commands) take() string {
 	return strings.Join(list, ", ")
 }
 
-// What references cost: docs/architecture.md tells the same numbers.
-func TestCommandsOfReferences(t *testing.T) {
-	t.Parallel()
-	model := family(t)
+// observed returns an engine on a database of its own, whose commands are
+// counted from now on.
+func observed(t *testing.T, model *schema.Model) (*engine.Engine, *commands) {
+	t.Helper()
 	uri, db := testkit.Mongo(t)
-	c := &commands{counts: map[string]int{}}
-	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: c.observer()})
+	counted := &commands{counts: map[string]int{}}
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: counted.observer()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	e := engine.New(s, model)
 	provision(t, e, s)
+	return e, counted
+}
+
+// What references cost: docs/architecture.md tells the same numbers.
+func TestCommandsOfReferences(t *testing.T) {
+	t.Parallel()
+	model := family(t)
+	e, c := observed(t, model)
 	parents, _ := model.Lookup("parents")
 	children, _ := model.Lookup("children")
 	c.take()

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"testing"
 	"testing/fstest"
 
@@ -9,8 +8,6 @@ import (
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
-	"github.com/sheafdb/sheaf/internal/store"
-	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
 const ledger = `collection: ledger
@@ -34,15 +31,7 @@ func TestCommandsOfUpdates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	uri, db := testkit.Mongo(t)
-	c := &commands{counts: map[string]int{}}
-	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: c.observer()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	e := engine.New(s, model)
-	provision(t, e, s)
+	e, c := observed(t, model)
 	l, _ := model.Lookup("ledger")
 	apply(t, e, create(l, "", `{"id":"a","n":5,"even":2,"d":1.5,"m":"9.5","tags":["x"],"o":{"s":"s","n":1}}`))
 	c.take()
