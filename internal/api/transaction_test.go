@@ -67,9 +67,9 @@ func TestAFailedOperationLeavesNothing(t *testing.T) {
 		code      string
 		pointers  []string
 	}{
-		"no document":           {`{"update":"accounts","id":9,"change":{"$inc":{"balance":1}}}`, 404, "not-found", []string{"/operations/2"}},
-		"no document to read":   {`{"read":"accounts","id":9}`, 404, "not-found", []string{"/operations/2"}},
-		"no document to delete": {`{"delete":"accounts","id":9,"require":{"balance":1}}`, 404, "not-found", []string{"/operations/2"}},
+		"no document":           {`{"update":"accounts","id":99,"change":{"$inc":{"balance":1}}}`, 404, "not-found", []string{"/operations/2"}},
+		"no document to read":   {`{"read":"accounts","id":99}`, 404, "not-found", []string{"/operations/2"}},
+		"no document to delete": {`{"delete":"accounts","id":99,"require":{"balance":1}}`, 404, "not-found", []string{"/operations/2"}},
 		"requirement":           {`{"update":"accounts","id":2,"change":{"$inc":{"balance":1}},"require":{"balance":{"$gte":5}}}`, 422, "requirement-failed", []string{"/operations/2/require"}},
 		"requirement of a read": {`{"read":"accounts","id":1,"require":{"balance":100}}`, 422, "requirement-failed", []string{"/operations/2/require"}},
 		"requirement of delete": {`{"delete":"accounts","id":2,"require":{"balance":1}}`, 422, "requirement-failed", []string{"/operations/2/require"}},
