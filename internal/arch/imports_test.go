@@ -36,13 +36,14 @@ var allowed = map[string][]string{
 	"internal/store":               {"internal/fault", "internal/coalesce", "internal/bsonjson", "internal/schema", "internal/observe"},
 	"internal/engine":              {"internal/fault", "internal/auth", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update"},
 	"internal/api":                 {"internal/fault", "internal/auth", "internal/nearest", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
+	"internal/migrate":             {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema", "internal/store"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/config":              {"internal/nearest"},
 	"internal/mongod":              {},
 	"internal/testkit":             {"internal/mongod", "internal/store", "internal/openapi/openapitest"},
 	"internal/bench":               {},
 	"internal/bench/handwritten":   {},
-	"cmd/sheaf": {"internal/api", "internal/bench", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/importer", "internal/mongod",
+	"cmd/sheaf": {"internal/api", "internal/bench", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/importer", "internal/migrate", "internal/mongod",
 		"internal/observe", "internal/query", "internal/schema", "internal/store"},
 }
 

@@ -14,6 +14,7 @@ import (
 // so that all are found in one run.
 type compiler struct {
 	problems Problems
+	files    []File
 	declared []*declaration
 	byName   map[string]*declaration
 }
@@ -131,7 +132,7 @@ func (c *compiler) compile() *Model {
 	if len(c.problems) > 0 {
 		return nil
 	}
-	model := &Model{byName: map[string]*Collection{}}
+	model := &Model{Files: c.files, byName: map[string]*Collection{}}
 	for _, d := range c.declared {
 		c.referrers(d)
 		model.Collections = append(model.Collections, d.c)

@@ -14,7 +14,23 @@ import (
 func Load(fsys fs.FS) (*Model, error) {
 	c := &compiler{}
 	for _, name := range schemaFiles(fsys, &c.problems) {
-		if root := readFile(fsys, name, &c.problems); root != nil {
+		if src, ok := readFile(fsys, name, &c.problems); ok {
+			c.files = append(c.files, File{Name: name, Text: src})
+		}
+	}
+	return c.load()
+}
+
+// LoadFiles compiles schema files that were read already, as Load does.
+func LoadFiles(files []File) (*Model, error) {
+	c := &compiler{files: files}
+	return c.load()
+}
+
+// load compiles the files of the compiler.
+func (c *compiler) load() (*Model, error) {
+	for _, file := range c.files {
+		if root := parse(file.Name, file.Text, &c.problems); root != nil {
 			c.declare(root)
 		}
 	}
@@ -49,18 +65,17 @@ func isSchemaFile(name string) bool {
 	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, ext)
 }
 
-func readFile(fsys fs.FS, name string, problems *Problems) *node {
+func readFile(fsys fs.FS, name string, problems *Problems) (src []byte, ok bool) {
 	info, err := fs.Stat(fsys, name)
 	if err == nil && info.Size() > maxFileBytes {
 		problems.note(Problem{File: name, Message: fmt.Sprintf("the file is over the limit of %d KiB", maxFileBytes>>10)})
-		return nil
+		return nil, false
 	}
-	src, err := fs.ReadFile(fsys, name)
+	src, err = fs.ReadFile(fsys, name)
 	if err != nil {
 		problems.note(Problem{File: name, Message: "the file cannot be read: " + reason(err)})
-		return nil
 	}
-	return parse(name, src, problems)
+	return src, err == nil
 }
 
 // reason is an error of a file without the file's name, which stands before it.

@@ -23,8 +23,16 @@ type Model struct {
 	// Hash stands for the compiled meaning: it changes when a rule, an index or
 	// a relation does, and not when comments or layout of the files do.
 	Hash string
+	// Files are what it was compiled from, sorted by name.
+	Files []File
 
 	byName map[string]*Collection
+}
+
+// File is a schema file as it was read.
+type File struct {
+	Name string
+	Text []byte
 }
 
 // Lookup returns the collection of a name.

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
 
@@ -29,13 +27,8 @@ func (r Report) Empty() bool {
 	return len(r.Collections)+len(r.Validators)+len(r.Indexes) == 0
 }
 
-const (
-	// provisionTimeout bounds Provision where ctx has no deadline: an index of a
-	// large collection takes its time.
-	provisionTimeout = time.Hour
-	// provisionParallel is how many collections are seen to at once.
-	provisionParallel = 8
-)
+// provisionParallel is how many collections are seen to at once.
+const provisionParallel = 8
 
 // Provision creates the collections and indexes of a model that are missing,
 // and gives every collection the validator of the model. It drops nothing, and
@@ -47,7 +40,7 @@ const (
 func (s *Store) Provision(ctx context.Context, model *schema.Model) (Report, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, provisionTimeout)
+		ctx, cancel = context.WithTimeout(ctx, structureTimeout)
 		defer cancel()
 	}
 	existing, err := s.existing(ctx)
@@ -67,7 +60,7 @@ func (s *Store) Provision(ctx context.Context, model *schema.Model) (Report, err
 // some seconds after the date that a field holds.
 func (p *provision) expire(ctx context.Context, collection, field string, seconds int32) error {
 	index := bson.D{{Key: "key", Value: bson.D{{Key: field, Value: int32(1)}}}, {Key: "name", Value: field + "_1"}, {Key: "expireAfterSeconds", Value: seconds}}
-	return mapError(ctx, p.command(ctx, bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{index}}}))
+	return mapError(ctx, p.store.restructure(ctx, bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{index}}}))
 }
 
 func (r Report) sort() {
@@ -135,7 +128,7 @@ func (p *provision) create(ctx context.Context, c *schema.Collection) (created b
 		return false, nil
 	}
 	if !there {
-		err := p.command(ctx, append(bson.D{{Key: "create", Value: c.Name}}, validation(c)...))
+		err := p.store.restructure(ctx, append(bson.D{{Key: "create", Value: c.Name}}, validation(c)...))
 		if err == nil {
 			p.note(&p.report.Collections, c.Name)
 			return true, nil
@@ -145,7 +138,7 @@ func (p *provision) create(ctx context.Context, c *schema.Collection) (created b
 		}
 		// Another instance was faster, perhaps one with another schema.
 	}
-	if err := p.command(ctx, append(bson.D{{Key: "collMod", Value: c.Name}}, validation(c)...)); err != nil {
+	if err := p.store.restructure(ctx, append(bson.D{{Key: "collMod", Value: c.Name}}, validation(c)...)); err != nil {
 		return false, err
 	}
 	if there {
@@ -180,43 +173,6 @@ func (p *provision) note(list *[]string, name string) {
 	*list = append(*list, name)
 }
 
-// The codes of MongoDB's errors that provisioning meets.
-const (
-	codeNamespaceNotFound  = 26
-	codeNamespaceExists    = 48
-	codeIndexOptions       = 85
-	codeIndexKeySpecs      = 86
-	codeDuplicateKey       = 11000
-	codeOperationConflict  = 117
-	codeLockBusy           = 46
-	codeWriteConflict      = 112
-	codeBackgroundConflict = 12587
-	codeIndexBuildAborted  = 276
-)
-
-// command runs a command that changes the database's structure, anew where that
-// of another instance is in its way.
-func (p *provision) command(ctx context.Context, command bson.D) error {
-	return p.commandOf(ctx, p.store.database, command)
-}
-
-func (p *provision) commandOf(ctx context.Context, database *mongo.Database, command bson.D) error {
-	command = append(command, bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}})
-	deadline, _ := ctx.Deadline()
-	for wait := newBackoff(deadline); ; {
-		err := database.RunCommand(ctx, command).Err()
-		if !hasCode(err, codeOperationConflict, codeBackgroundConflict, codeLockBusy, codeWriteConflict, codeIndexBuildAborted) ||
-			!wait.sleep(ctx) {
-			return err
-		}
-	}
-}
-
-func hasCode(err error, codes ...int) bool {
-	e, ok := errors.AsType[mongo.CommandError](err)
-	return ok && slices.Contains(codes, int(e.Code))
-}
-
 // indexes creates the indexes that are missing.
 func (p *provision) indexes(ctx context.Context, c *schema.Collection, created bool) error {
 	if len(c.Indexes) == 0 {
@@ -247,7 +203,7 @@ func (p *provision) existingIndexes(ctx context.Context, collection string) ([]b
 
 // index creates one index, or finds that it is there.
 func (p *provision) index(ctx context.Context, collection string, index schema.Index, existing []bson.Raw) error {
-	err := p.command(ctx, bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{indexSpec(index)}}})
+	err := p.store.restructure(ctx, bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{indexSpec(index)}}})
 	switch {
 	case err == nil:
 		if !slices.ContainsFunc(existing, func(e bson.Raw) bool { return text(e.Lookup("name")) == index.Name }) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -13,30 +12,35 @@ import (
 )
 
 // shard makes a cluster distribute a collection by its shard key. It does
-// nothing on a replica set, and where that is so already; another key is an
-// error, as MongoDB can change one only by moving all documents.
-func (p *provision) shard(ctx context.Context, c *schema.Collection, created bool) error {
+// nothing on a replica set.
+func (p *provision) shard(ctx context.Context, c *schema.Collection, _ bool) error {
 	if c.ShardKey == nil || !p.store.sharded {
 		return nil
 	}
-	namespace := p.store.database.Name() + "." + c.Name
-	existing, err := p.shardKeyOf(ctx, namespace)
+	return p.store.ShardCollection(ctx, c.Name, c.ShardKey.Keys)
+}
+
+// ShardCollection makes a cluster distribute a collection by a key. It does
+// nothing where that is so already; another key is an error, as MongoDB can
+// change one only by moving all documents.
+func (s *Store) ShardCollection(ctx context.Context, collection string, key bson.D) error {
+	namespace := s.database.Name() + "." + collection
+	existing, err := s.shardKeyOf(ctx, namespace)
 	if err != nil {
 		return mapError(ctx, err)
 	}
 	if existing != nil {
-		return sameShardKey(c, existing)
+		return sameShardKey(collection, key, existing)
 	}
-	if !created { // MongoDB makes the index itself where there are no documents
-		// One of the schema's with the same keys does as well.
-		if err := p.command(ctx, shardIndex(c)); err != nil && !hasCode(err, codeIndexOptions, codeIndexKeySpecs) {
-			return mapError(ctx, err)
-		}
+	// MongoDB makes the index itself where there are no documents; one of the
+	// schema's with the same keys does as well.
+	if err := s.restructure(ctx, shardIndex(collection, key)); err != nil && !hasCode(err, codeIndexOptions, codeIndexKeySpecs) {
+		return mapError(ctx, err)
 	}
-	err = p.commandOf(ctx, p.store.client.Database("admin"), shardCollection(namespace, c))
+	err = s.restructureOn(ctx, s.client.Database("admin"), shardCollection(namespace, key))
 	const alreadyInitialized = 23 // by another instance, with another key
 	if hasCode(err, alreadyInitialized) {
-		return fault.Wrap(err, fault.Internal, "collection %s: %s", c.Name, otherShardKey)
+		return fault.Wrap(err, fault.Internal, "collection %s: %s", collection, otherShardKey)
 	}
 	return mapError(ctx, err)
 }
@@ -45,8 +49,8 @@ const otherShardKey = "it is sharded by another key than the schema's shard_key;
 
 // shardKeyOf returns the key by which a collection is sharded, nil for one that
 // is not.
-func (p *provision) shardKeyOf(ctx context.Context, namespace string) (bson.Raw, error) {
-	found, err := p.store.client.Database("config").Collection("collections").FindOne(ctx, bson.D{{Key: "_id", Value: namespace}}).Raw()
+func (s *Store) shardKeyOf(ctx context.Context, namespace string) (bson.Raw, error) {
+	found, err := s.client.Database("config").Collection("collections").FindOne(ctx, bson.D{{Key: "_id", Value: namespace}}).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, nil
 	}
@@ -57,27 +61,33 @@ func (p *provision) shardKeyOf(ctx context.Context, namespace string) (bson.Raw,
 	return key, nil
 }
 
-// sameShardKey holds the key of a sharded collection against the schema's.
-func sameShardKey(c *schema.Collection, existing bson.Raw) error {
+// SameShardKey reports whether the key of a sharded collection is a wanted one.
+func SameShardKey(wanted bson.D, existing bson.Raw) bool {
 	elements, err := existing.Elements()
-	same := err == nil && len(elements) == len(c.ShardKey.Keys)
+	same := err == nil && len(elements) == len(wanted)
 	for i := 0; same && i < len(elements); i++ {
-		wanted := c.ShardKey.Keys[i]
-		same = elements[i].Key() == wanted.Key && (text(elements[i].Value()) == "hashed") == (wanted.Value == "hashed")
+		same = elements[i].Key() == wanted[i].Key && (text(elements[i].Value()) == "hashed") == (wanted[i].Value == "hashed")
 	}
-	if !same {
-		return fault.New(fault.Internal, "collection %s: %s", c.Name, otherShardKey)
+	return same
+}
+
+func sameShardKey(collection string, wanted bson.D, existing bson.Raw) error {
+	if !SameShardKey(wanted, existing) {
+		return fault.New(fault.Internal, "collection %s: %s", collection, otherShardKey)
 	}
 	return nil
 }
 
-func shardCollection(namespace string, c *schema.Collection) bson.D {
-	return bson.D{{Key: "shardCollection", Value: namespace}, {Key: "key", Value: c.ShardKey.Keys}}
+func shardCollection(namespace string, key bson.D) bson.D {
+	return bson.D{{Key: "shardCollection", Value: namespace}, {Key: "key", Value: key}}
 }
 
 // shardIndex is the command that makes the index which documents are moved by.
-func shardIndex(c *schema.Collection) bson.D {
-	name := "shard_key_" + strings.Join(c.ShardKey.Fields, "_")
-	index := bson.D{{Key: "key", Value: c.ShardKey.Keys}, {Key: "name", Value: name}}
-	return bson.D{{Key: "createIndexes", Value: c.Name}, {Key: "indexes", Value: bson.A{index}}}
+func shardIndex(collection string, key bson.D) bson.D {
+	name := "shard_key"
+	for _, e := range key {
+		name += "_" + e.Key
+	}
+	index := bson.D{{Key: "key", Value: key}, {Key: "name", Value: name}}
+	return bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{index}}}
 }

@@ -26,10 +26,10 @@ func TestShardCommands(t *testing.T) {
 		}
 		return string(out)
 	}
-	if got, want := text(shardCollection("db.c", c)), `{"shardCollection":"db.c","key":{"a":"hashed","b":1}}`; got != want {
+	if got, want := text(shardCollection("db.c", c.ShardKey.Keys)), `{"shardCollection":"db.c","key":{"a":"hashed","b":1}}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if got, want := text(shardIndex(c)), `{"createIndexes":"c","indexes":[{"key":{"a":"hashed","b":1},"name":"shard_key_a_b"}]}`; got != want {
+	if got, want := text(shardIndex("c", c.ShardKey.Keys)), `{"createIndexes":"c","indexes":[{"key":{"a":"hashed","b":1},"name":"shard_key_a_b"}]}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for _, existing := range []struct {
@@ -46,7 +46,7 @@ func TestShardCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = sameShardKey(c, key)
+		err = sameShardKey("c", c.ShardKey.Keys, key)
 		if (err == nil) != existing.same || err != nil && !strings.Contains(err.Error(), "sharded by another key") {
 			t.Errorf("%v: %v", existing.key, err)
 		}
