@@ -25,12 +25,12 @@ type target struct {
 
 // collection returns the collection that the path names.
 func (x *exchange) collection() (*schema.Collection, error) {
-	model, name := x.service.engine.Model(), x.param("collection")
-	if c, ok := model.Lookup(name); ok {
+	name := x.param("collection")
+	if c, ok := x.model.Lookup(name); ok {
 		return c, nil
 	}
 	hint := ""
-	if near := model.Nearest(name); near != "" {
+	if near := x.model.Nearest(name); near != "" {
 		hint = "; did you mean " + strconv.Quote(near) + "?"
 	}
 	return nil, fault.New(fault.UnknownCollection, "no collection is called %s%s", strconv.Quote(name), hint)

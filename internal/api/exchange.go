@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/observe"
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // exchange is one request and its answer, as handlers see them. It is the
@@ -21,6 +22,8 @@ type exchange struct {
 	http.ResponseWriter
 	service *Service
 	request *http.Request
+	// model is the one that served when the request came.
+	model *schema.Model
 	// route is the path template that matched, and param a part of the path.
 	route string
 	param func(name string) string

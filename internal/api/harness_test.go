@@ -54,6 +54,7 @@ type service struct {
 	checker *openapitest.Checker
 	store   *store.Store
 	model   *schema.Model
+	engine  *engine.Engine
 	api     *api.Service
 	uri, db string
 }
@@ -100,20 +101,33 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(t.Context()) })
-	if _, err := s.Provision(t.Context(), model); err != nil {
-		t.Fatal(err)
+	service := &service{t: t, store: s, uri: uri, db: db}
+	service.provide(model)
+	service.serve(api.Options{Observer: observer, Explain: true})
+	return service
+}
+
+// provide makes the database and the checker ready for a model.
+func (s *service) provide(model *schema.Model) {
+	s.t.Helper()
+	if _, err := s.store.Provision(s.t.Context(), model); err != nil {
+		s.t.Fatal(err)
 	}
 	document, err := openapi.Document(openapi.Info{Version: "test"}, model, api.Routes())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	checker, err := openapitest.New(document)
-	if err != nil {
-		t.Fatal(err)
+	if s.checker, err = openapitest.New(document); err != nil {
+		s.t.Fatal(err)
 	}
-	service := &service{t: t, checker: checker, store: s, model: model, uri: uri, db: db}
-	service.serve(api.Options{Observer: observer, Explain: true})
-	return service
+	s.model = model
+}
+
+// adopt lets the running service go on with another model.
+func (s *service) adopt(model *schema.Model) {
+	s.t.Helper()
+	s.provide(model)
+	s.engine.SetModel(model)
 }
 
 // serve answers requests from now on with options, and the limits of the tests.
@@ -121,7 +135,8 @@ func (s *service) serve(o api.Options) {
 	s.t.Helper()
 	o.BodyLimit, o.Timeout, o.Version, o.Log = 64<<10, 5*time.Second, "test", slog.New(slog.DiscardHandler)
 	o.Limits = limits
-	s.api = api.New(engine.New(s.store, s.model), o)
+	s.engine = engine.New(s.store, s.model)
+	s.api = api.New(s.engine, o)
 	s.t.Cleanup(s.api.Stop)
 	server := httptest.NewServer(s.api)
 	s.t.Cleanup(server.Close)

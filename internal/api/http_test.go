@@ -20,8 +20,13 @@ import (
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
-func fileMap(name, text string) fstest.MapFS {
-	return fstest.MapFS{name + ".yaml": &fstest.MapFile{Data: []byte(text)}}
+// fileMap is a schema folder; pairs are names of collections and their files.
+func fileMap(pairs ...string) fstest.MapFS {
+	folder := fstest.MapFS{}
+	for i := 0; i < len(pairs); i += 2 {
+		folder[pairs[i]+".yaml"] = &fstest.MapFile{Data: []byte(pairs[i+1])}
+	}
+	return folder
 }
 
 func TestPathsAndMethods(t *testing.T) {

@@ -69,7 +69,7 @@ func (c *documentCache) of(model *schema.Model, version string) ([]byte, error) 
 }
 
 func openAPI(x *exchange) error {
-	body, err := x.service.document.of(x.service.engine.Model(), x.service.options.Version)
+	body, err := x.service.document.of(x.model, x.service.options.Version)
 	if err != nil {
 		return err
 	}

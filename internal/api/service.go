@@ -73,7 +73,7 @@ func (s *Service) Stop() {
 
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, service: s, began: time.Now()}
+	x := &exchange{ResponseWriter: w, service: s, model: s.engine.Model(), began: time.Now()}
 	ctx := withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
 	defer ctx.release()
 	x.request = r.WithContext(ctx)

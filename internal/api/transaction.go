@@ -34,7 +34,7 @@ func transact(x *exchange) error {
 		return err
 	}
 	defer release()
-	r := operationReader{model: x.service.engine.Model(), extended: media == mediaExtended, minimal: form.minimal}
+	r := operationReader{model: x.model, extended: media == mediaExtended, minimal: form.minimal}
 	if err := r.read(body); err != nil {
 		return err
 	}

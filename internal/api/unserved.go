@@ -6,6 +6,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/query"
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // Policy says what becomes of a list that no index serves.
@@ -31,7 +32,7 @@ func (x *exchange) admit(plan *query.Plan) error {
 	case u == nil:
 		return nil
 	case policy == Warn:
-		if x.service.unserved.isNew(u.Shape) {
+		if x.service.unserved.isNew(x.model, u.Shape) {
 			x.service.options.Observer.Unserved(x.request.Context(), observe.Unserved{Collection: u.Collection.Name, Index: u.Index})
 		}
 		return nil
@@ -46,23 +47,24 @@ func (x *exchange) admit(plan *query.Plan) error {
 		WithItems(fault.Item{Pointer: u.Pointer, Code: "unindexed", Detail: detail})
 }
 
-// unserved remembers the shapes that were told of.
+// unserved remembers the shapes that were told of while a model serves.
 type unserved struct {
 	mu     sync.Mutex
+	model  *schema.Model
 	shapes map[string]bool
 }
 
 // maxShapes bounds what is remembered; who has that many has been told enough.
 const maxShapes = 1000
 
-func (u *unserved) isNew(shape string) bool {
+func (u *unserved) isNew(model *schema.Model, shape string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.model != model {
+		u.model, u.shapes = model, map[string]bool{}
+	}
 	if u.shapes[shape] || len(u.shapes) >= maxShapes {
 		return false
-	}
-	if u.shapes == nil {
-		u.shapes = map[string]bool{}
 	}
 	u.shapes[shape] = true
 	return true

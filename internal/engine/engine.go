@@ -37,6 +37,10 @@ func New(s *store.Store, model *schema.Model) *Engine {
 // to its end.
 func (e *Engine) Model() *schema.Model { return e.model.Load() }
 
+// SetModel makes another model the one that serves: requests that come from now
+// on take it, those under way keep theirs. The database must have what it needs.
+func (e *Engine) SetModel(model *schema.Model) { e.model.Store(model) }
+
 // Ping returns nil when the database takes writes.
 func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
 

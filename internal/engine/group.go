@@ -45,7 +45,7 @@ func (e *Engine) newGroups() *coalesce.Batcher[*plan, []Result] {
 		}
 		return size
 	}
-	return coalesce.New(limits, weigh, e.groupBatch)
+	return coalesce.New(limits, weigh, byModel((*plan).model, e.groupBatch))
 }
 
 // groupable reports whether a batch can be carried out in memory, on documents

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -97,6 +98,9 @@ func (p *plan) document(i int) bson.Raw {
 	}
 	return nil
 }
+
+// model is the one that all operations are of.
+func (p *plan) model() *schema.Model { return p.ops[0].model() }
 
 // changed returns the documents that the operations change or delete, as far as
 // that is known.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/coalesce"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -52,10 +53,31 @@ func (e *Engine) sharedBy(collection string) *shared {
 	}
 	weigh := func(op *operation) int { return len(op.document) + len(op.body) }
 	s, _ := e.shared.LoadOrStore(collection, &shared{
-		creates: coalesce.New(limits, weigh, e.createBatch),
-		changes: coalesce.New(limits, weigh, e.changeBatch),
+		creates: coalesce.New(limits, weigh, byModel((*operation).model, e.createBatch)),
+		changes: coalesce.New(limits, weigh, byModel((*operation).model, e.changeBatch)),
 	})
 	return s.(*shared)
+}
+
+func (op *operation) model() *schema.Model { return op.collection.Model }
+
+// byModel returns what answers a batch of calls by answering those of one model
+// at a time. Requests of two meet in a batch when the model that serves is
+// swapped, and neither may be treated by what the other's says of unique values
+// and references.
+func byModel[Req, Resp any](model func(Req) *schema.Model, answer func(context.Context, []*coalesce.Call[Req, Resp])) func(context.Context, []*coalesce.Call[Req, Resp]) {
+	return func(ctx context.Context, calls []*coalesce.Call[Req, Resp]) {
+		for len(calls) > 0 {
+			first := model(calls[0].Request)
+			others := func(c *coalesce.Call[Req, Resp]) bool { return model(c.Request) != first }
+			if !slices.ContainsFunc(calls, others) {
+				answer(ctx, calls)
+				return
+			}
+			answer(ctx, slices.DeleteFunc(slices.Clone(calls), others))
+			calls = slices.DeleteFunc(slices.Clone(calls), func(c *coalesce.Call[Req, Resp]) bool { return !others(c) })
+		}
+	}
 }
 
 // sharing is what a batcher's error means to a caller.

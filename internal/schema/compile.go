@@ -135,6 +135,7 @@ func (c *compiler) compile() *Model {
 	model := &Model{Files: c.files, byName: map[string]*Collection{}}
 	for _, d := range c.declared {
 		c.referrers(d)
+		d.c.Model = model
 		model.Collections = append(model.Collections, d.c)
 		model.byName[d.c.Name] = d.c
 	}

@@ -58,6 +58,9 @@ func (m *Model) Names() []string {
 type Collection struct {
 	Name        string
 	Description string
+	// Model is what the collection belongs to. Collections of two models are never
+	// the same, not even where the files say the same of them.
+	Model *Model
 	// ID says how documents get their id.
 	ID IDKind
 	// Fields shape a document for the codec: id, the declared fields in the
