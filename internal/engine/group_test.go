@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/engine"
@@ -29,7 +30,7 @@ func TestBatchesThatShareATransactionGetTheirOwnAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	uri, db := testkit.Mongo(t)
-	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db})
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Timeout: time.Minute, RetryTime: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
