@@ -85,6 +85,8 @@ type transaction struct {
 	ending chan struct{}
 	// open is set for a session, which goes on over several calls.
 	open bool
+	// keepsSession is set where the session serves for further transactions.
+	keepsSession bool
 	// turns are the stripes of the queue that the transaction has the turn of.
 	turns []int
 }
@@ -207,15 +209,33 @@ func (t *transaction) conclude(send func(context.Context)) {
 func (t *transaction) end() {
 	defer t.leaveQueue()
 	if t.committed {
-		t.session.EndSession(t.ctx)
+		t.giveBack(t.ctx)
 		return
 	}
 	t.conclude(func(ctx context.Context) {
 		if t.uncommitted || fault.Is(t.failure, fault.Timeout) || fault.Is(t.failure, fault.DatabaseUnavailable) {
 			t.fence(ctx)
 		}
-		t.session.EndSession(ctx)
+		t.giveBack(ctx)
 	})
+}
+
+// giveBack leaves nothing open in the session.
+func (t *transaction) giveBack(ctx context.Context) {
+	if t.keepsSession {
+		_ = t.session.AbortTransaction(ctx) // says that there is none after a commit
+		return
+	}
+	t.session.EndSession(ctx)
+}
+
+// settle is end for a session that serves for the next transaction: nothing may be
+// under way in it any more.
+func (t *transaction) settle() {
+	t.end()
+	if t.ending != nil {
+		<-t.ending
+	}
 }
 
 // fence ends a transaction whose commit was refused, or of which a statement may
