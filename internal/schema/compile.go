@@ -278,12 +278,15 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
+// keepWord is the value of additional that admits fields which are not declared.
+const keepWord = "keep"
+
 // additional reads what becomes of fields that are not declared.
 func (c *compiler) additional(n *node) (keep bool) {
 	word, ok := c.word(n)
 	if !ok {
 		return false
 	}
-	i, _ := c.oneOf(n, "value of additional", word, []string{"refuse", "keep"})
+	i, _ := c.oneOf(n, "value of additional", word, []string{"refuse", keepWord})
 	return i == 1
 }
