@@ -166,6 +166,10 @@ func (k *checker) value(r *rules, kind bson.Type, data []byte) {
 		k.fault("type", "must be %s", fieldTypes[r.stored()].article)
 		return
 	}
+	if r.shape.Kind == bsonjson.Double && kind != bson.TypeDouble {
+		n := bson.RawValue{Type: kind, Value: data}.AsInt64()
+		kind, data = bson.TypeDouble, bsoncore.AppendDouble(nil, float64(n))
+	}
 	switch r.shape.Kind {
 	case bsonjson.String:
 		k.text(r, data[4:len(data)-1])
@@ -198,8 +202,8 @@ func hasKind(kind bsonjson.Kind, stored bson.Type, data []byte) bool {
 		return stored == bson.TypeString
 	case bsonjson.Int:
 		return stored == bson.TypeInt64 || stored == bson.TypeInt32
-	case bsonjson.Double:
-		return stored == bson.TypeDouble
+	case bsonjson.Double: // of which others store whole ones as ints
+		return stored == bson.TypeDouble || stored == bson.TypeInt64 || stored == bson.TypeInt32
 	case bsonjson.Decimal:
 		return stored == bson.TypeDecimal128
 	case bsonjson.Bool:

@@ -77,7 +77,7 @@ var fieldTypes = [typeCount]struct {
 }{
 	typeString:   {"string", "a string", bsonjson.String, []string{"string"}},
 	typeInt:      {"int", "an int", bsonjson.Int, []string{"int", "long"}},
-	typeDouble:   {"double", "a double", bsonjson.Double, []string{"double"}},
+	typeDouble:   {"double", "a double", bsonjson.Double, []string{"double", "int", "long"}},
 	typeDecimal:  {"decimal", "a decimal", bsonjson.Decimal, []string{"decimal"}},
 	typeBool:     {"bool", "a bool", bsonjson.Bool, []string{"bool"}},
 	typeDate:     {"date", "a date", bsonjson.Date, []string{"date"}},
