@@ -87,7 +87,7 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 	var body bson.Raw
 	switch op.verb {
 	case Replace:
-		body = op.body
+		body = bsonjson.Retain(withoutSystem(current), op.body, op.collection.Fields)
 	case Merge:
 		body = bsonjson.Merge(withoutSystem(current), op.body, op.collection.Fields, op.now)
 	case Update, JSONPatch:
@@ -96,13 +96,16 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 			return nil, err
 		}
 		body = withoutSystem(patched)
+		if op.verb == JSONPatch { // which can replace the whole
+			body = bsonjson.Retain(withoutSystem(current), body, op.collection.Fields)
+		}
 	default:
 		return nil, nil
 	}
 	next := op.successor(current, body)
 	var faults fault.List
 	if op.verb != Replace { // which was checked as it came
-		op.check(next, &faults)
+		checkChange(op.collection, current, next, "", &faults) // located adds where
 	}
 	op.checkShard(current, next, &faults)
 	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")

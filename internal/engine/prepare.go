@@ -159,12 +159,7 @@ func (op *operation) prepareReplace(decoded bsonjson.Decoded, faults *fault.List
 	}
 }
 
-// check holds the rules against a whole document. Pointers are those of the
-// body alone where the write is already under way.
+// check holds the rules against a whole document that a client sent.
 func (op *operation) check(doc bson.Raw, faults *fault.List) {
-	pointer := op.pointer
-	if op.verb.changes() {
-		pointer = "" // located adds it
-	}
-	op.collection.Check(doc, pointer, faults)
+	op.collection.Check(doc, op.pointer, faults)
 }

@@ -259,7 +259,7 @@ func (r *removal) withoutRefs(c *schema.Collection, current bson.Raw) (bson.Raw,
 	op := &operation{collection: c, id: current.Lookup("_id"), now: r.now}
 	next := op.successor(current, body)
 	var faults fault.List
-	c.Check(next, "", &faults)
+	checkChange(c, current, next, "", &faults)
 	if len(faults.Items) > 0 {
 		return nil, fault.New(fault.ReferenceViolation, "a document of %s refers to what would be deleted, and would break its schema without that: %s %s",
 			c.Name, faults.Items[0].Pointer, faults.Items[0].Detail)

@@ -155,7 +155,7 @@ func (p *planting) settle() error {
 	}
 	for _, j := range p.joined {
 		before := len(faults.Items)
-		j.collection.Check(j.body, "", &faults)
+		checkChange(j.collection, j.original, j.body, "", &faults)
 		for i := before; i < len(faults.Items); i++ {
 			faults.Items[i].Detail = strings.TrimPrefix(faults.Items[i].Pointer, "/") + " " + faults.Items[i].Detail
 			faults.Items[i].Pointer = p.relative(j.pointer)

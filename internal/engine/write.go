@@ -30,9 +30,6 @@ const (
 	Read
 )
 
-// changes reports whether what a verb stores depends on what is stored.
-func (v Verb) changes() bool { return v == Merge || v == Update || v == JSONPatch }
-
 // Write is one change of one document, or the reading of one, as it was asked
 // for.
 type Write struct {
