@@ -55,6 +55,29 @@ func (d *deadline) Err() error {
 	return nil
 }
 
+// Await waits for a channel as long as the context lasts, and reports whether it
+// was closed. It takes a timer that others used before, where Done makes one.
+func (d *deadline) Await(closed <-chan struct{}) bool {
+	timer := timers.Get().(*time.Timer)
+	defer timers.Put(timer)
+	timer.Reset(time.Until(d.at))
+	defer timer.Stop()
+	select {
+	case <-closed:
+		return true
+	case <-d.Context.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+// timers are stopped.
+var timers = sync.Pool{New: func() any {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return timer
+}}
+
 // release ends the context, and frees the timer.
 func (d *deadline) release() {
 	d.mu.Lock()

@@ -35,6 +35,23 @@ func TestADeadlineEndsARequest(t *testing.T) {
 	}
 }
 
+func TestAwaitingEndsWithTheFirst(t *testing.T) {
+	closed, open := make(chan struct{}), make(chan struct{})
+	close(closed)
+	parent, cancel := context.WithCancel(t.Context())
+	long, short := withDeadline(parent, time.Now().Add(time.Hour)), withDeadline(parent, time.Now().Add(time.Millisecond))
+	if !long.Await(closed) {
+		t.Error("the channel was closed")
+	}
+	if short.Await(open) || !errors.Is(short.Err(), context.DeadlineExceeded) {
+		t.Errorf("the time was up: %v", short.Err())
+	}
+	cancel()
+	if long.Await(open) || !errors.Is(long.Err(), context.Canceled) {
+		t.Errorf("the parent was cancelled: %v", long.Err())
+	}
+}
+
 func TestADeadlineEndsWithItsParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -20,9 +21,9 @@ import (
 //
 // A request joins only a batch that is sent after it came, requests are sent in
 // the order in which they came, and each gets its own answer. A batch is run by
-// the goroutine of its youngest request, which has the most time left; so no
-// goroutine runs while nothing is asked for, and a request that is alone is run
-// by its own. A Batcher is safe for concurrent use.
+// the goroutine of its oldest request, in the time of its youngest, which has the
+// most left; so no goroutine runs while nothing is asked for, and a request that
+// is alone is run by its own. A Batcher is safe for concurrent use.
 type Batcher[Req, Resp any] struct {
 	limits Limits
 	// run answers every call of a batch, each by its response or its error.
@@ -34,8 +35,12 @@ type Batcher[Req, Resp any] struct {
 	queue []*Call[Req, Resp]
 	// queued is the weight of the queue.
 	queued int
-	// flying are the sizes of the batches under way.
+	// leading says that the first call of the queue is about to send a batch.
+	leading bool
+	// flying are the sizes of the batches under way, and last that of the last one
+	// that was sent.
 	flying []int
+	last   int
 	closed bool
 	// idle is signaled when a batch ends.
 	idle sync.Cond
@@ -61,11 +66,9 @@ type Call[Req, Resp any] struct {
 
 	ctx    context.Context
 	weight int
-	// woken is closed when the call is answered, or is to run batch.
-	woken chan struct{}
-	// batch is set on the call that is to run it, taken on all of its calls.
-	batch []*Call[Req, Resp]
-	taken bool
+	// woken is closed when the call is answered, or is to lead a batch.
+	woken        chan struct{}
+	leads, taken bool
 }
 
 var (
@@ -90,25 +93,25 @@ func New[Req, Resp any](limits Limits, weigh func(Req) int, run func(context.Con
 // many wait already.
 func (b *Batcher[Req, Resp]) Do(ctx context.Context, request Req) (Resp, error) {
 	c := &Call[Req, Resp]{Request: request, ctx: ctx}
-	batch, err := b.enter(c)
-	if err == nil && batch == nil {
-		batch, err = b.wait(c)
+	leads, err := b.enter(c)
+	if err == nil && !leads {
+		leads, err = b.wait(c)
 	}
 	if err != nil {
 		var none Resp
 		return none, err // a batch under way may still write to the call
 	}
-	if batch != nil {
-		b.lead(c, batch)
+	if leads {
+		b.lead()
 	}
 	return c.Response, c.Err
 }
 
-// enter puts a call into the queue. It returns the batch that the call is to run
-// now, nil where others are waited for.
-func (b *Batcher[Req, Resp]) enter(c *Call[Req, Resp]) ([]*Call[Req, Resp], error) {
+// enter puts a call into the queue. It reports whether the call is to lead a
+// batch now; else others are waited for.
+func (b *Batcher[Req, Resp]) enter(c *Call[Req, Resp]) (leads bool, err error) {
 	if err := c.ctx.Err(); err != nil {
-		return nil, err
+		return false, err
 	}
 	if b.weigh != nil {
 		c.weight = b.weigh(c.Request)
@@ -117,26 +120,30 @@ func (b *Batcher[Req, Resp]) enter(c *Call[Req, Resp]) ([]*Call[Req, Resp], erro
 	defer b.mu.Unlock()
 	switch {
 	case b.closed:
-		return nil, ErrClosed
+		return false, ErrClosed
 	case len(b.queue) >= b.limits.Queue, len(b.queue) > 0 && b.queued+c.weight > b.limits.QueueBytes:
-		return nil, ErrFull
+		return false, ErrFull
 	}
 	b.queue, b.queued = append(b.queue, c), b.queued+c.weight
-	if b.ready() {
-		batch := b.take()
-		if batch[len(batch)-1] == c {
-			return batch, nil
-		}
-		appoint(batch)
-	}
 	c.woken = make(chan struct{})
-	return nil, nil
+	b.appoint()
+	return c.leads, nil
+}
+
+// appoint has the oldest call lead a batch where one is to be sent; b.mu is held.
+func (b *Batcher[Req, Resp]) appoint() {
+	if !b.ready() {
+		return
+	}
+	b.leading = true
+	b.queue[0].leads = true
+	close(b.queue[0].woken)
 }
 
 // ready reports whether the next batch is to be sent; b.mu is held.
 func (b *Batcher[Req, Resp]) ready() bool {
 	switch {
-	case len(b.queue) == 0 || len(b.flying) >= b.limits.InFlight:
+	case len(b.queue) == 0 || b.leading || len(b.flying) >= b.limits.InFlight:
 		return false
 	case len(b.flying) == 0:
 		return true
@@ -144,8 +151,10 @@ func (b *Batcher[Req, Resp]) ready() bool {
 	return len(b.queue) >= min(slices.Min(b.flying), b.limits.Size)
 }
 
-// take removes the next batch from the queue; b.mu is held.
+// take removes the next batch from the queue.
 func (b *Batcher[Req, Resp]) take() []*Call[Req, Resp] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n, bytes := 0, 0
 	for n < min(len(b.queue), b.limits.Size) {
 		c := b.queue[n]
@@ -160,60 +169,82 @@ func (b *Batcher[Req, Resp]) take() []*Call[Req, Resp] {
 		b.queue = nil // the batch has the memory now
 	}
 	b.queued -= bytes
-	b.flying = append(b.flying, n)
+	b.flying, b.last, b.leading = append(b.flying, n), n, false
+	b.appoint()
 	return batch
 }
 
-// appoint has the youngest call of a batch run it.
-func appoint[Req, Resp any](batch []*Call[Req, Resp]) {
-	leader := batch[len(batch)-1]
-	leader.batch = batch
-	close(leader.woken)
-}
-
-// wait returns when the call is answered, with nil, or when it is to run a
-// batch.
-func (b *Batcher[Req, Resp]) wait(c *Call[Req, Resp]) ([]*Call[Req, Resp], error) {
-	select {
-	case <-c.woken:
-		return c.batch, nil
-	case <-c.ctx.Done():
+// wait returns when the call is answered, or when it is to lead a batch.
+func (b *Batcher[Req, Resp]) wait(c *Call[Req, Resp]) (leads bool, err error) {
+	if awaits(c.ctx, c.woken) {
+		return c.leads, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case c.batch != nil:
-		return c.batch, nil // the others depend on it
+	case c.leads:
+		return true, nil // the others depend on it
 	case !c.taken:
 		i := slices.Index(b.queue, c)
 		b.queue, b.queued = slices.Delete(b.queue, i, i+1), b.queued-c.weight
 	}
-	return nil, c.ctx.Err()
+	return false, c.ctx.Err()
 }
 
-// lead runs a batch, has the next one run, and wakes those who wait for the
+// Waiter is a context that can be waited for beside a channel at less cost than
+// by its Done.
+type Waiter interface {
+	// Await returns true when the channel is closed, false when the context ends.
+	Await(closed <-chan struct{}) bool
+}
+
+// awaits waits for a channel as long as ctx lasts, and reports whether it was
+// closed.
+func awaits(ctx context.Context, closed <-chan struct{}) bool {
+	if w, ok := ctx.(Waiter); ok {
+		return w.Await(closed)
+	}
+	select {
+	case <-closed:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// lead sends a batch, has the next one sent, and wakes those who wait for the
 // answers.
-func (b *Batcher[Req, Resp]) lead(leader *Call[Req, Resp], batch []*Call[Req, Resp]) {
-	b.answer(leader.ctx, batch)
+func (b *Batcher[Req, Resp]) lead() {
+	b.gather()
+	batch := b.take()
+	b.answer(batch)
 	b.mu.Lock()
 	i := slices.Index(b.flying, len(batch))
 	b.flying = slices.Delete(b.flying, i, i+1)
-	if b.ready() {
-		appoint(b.take())
-	}
+	b.appoint()
 	b.idle.Broadcast()
 	b.mu.Unlock()
-	for _, c := range batch {
-		if c != leader {
-			close(c.woken)
-		}
+	for _, c := range batch[1:] {
+		close(c.woken)
+	}
+}
+
+// gather lets requests that are on their way join the batch: where the last one
+// was shared, those that can run do so first. It costs no time that the processor
+// would not have spent on them, and none where there are none.
+func (b *Batcher[Req, Resp]) gather() {
+	b.mu.Lock()
+	alone := b.last <= 1 && len(b.flying) == 0
+	b.mu.Unlock()
+	if !alone {
+		runtime.Gosched()
 	}
 }
 
 // answer runs a batch. A panic of run is an error of its calls, since it is the
 // fault of one of them at most.
-func (b *Batcher[Req, Resp]) answer(ctx context.Context, batch []*Call[Req, Resp]) {
-	ctx, cancel := b.context(ctx, len(batch))
+func (b *Batcher[Req, Resp]) answer(batch []*Call[Req, Resp]) {
+	ctx, cancel := b.context(batch[len(batch)-1].ctx, len(batch))
 	defer cancel()
 	defer func() {
 		if err := panicked(recover()); err != nil {
@@ -256,7 +287,7 @@ func answerOne[Req, Resp any](c *Call[Req, Resp], answer func(*Call[Req, Resp]))
 }
 
 // context returns that of a batch. One whose calls are several must not end with
-// the leader's client, but with its time.
+// the client of one, but with the time of its youngest, whose context ctx is.
 func (b *Batcher[Req, Resp]) context(ctx context.Context, calls int) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	switch {

@@ -215,13 +215,13 @@ func TestAFullQueueRefuses(t *testing.T) {
 	})
 }
 
-// The youngest call of a batch runs it. Where its client leaves before it is
-// woken, the others must get their answers all the same.
+// The oldest call of a batch runs it. Where its client leaves, the others must get
+// their answers all the same.
 func TestABatchIsRunThoughItsLeaderHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(Limits{InFlight: 1, Size: 10, Timeout: time.Minute, Queue: 100})
 		ctx, leave := context.WithCancel(t.Context())
-		first, second, last := g.ask(t.Context(), 0), g.ask(t.Context(), 1), g.ask(ctx, 2)
+		first, second, last := g.ask(t.Context(), 0), g.ask(ctx, 1), g.ask(t.Context(), 2)
 		<-g.batches
 		g.end <- struct{}{}
 		if got := <-g.batches; !slices.Equal(got, []int{1, 2}) {

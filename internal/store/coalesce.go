@@ -120,7 +120,7 @@ func (s *Store) findIDs(ctx context.Context, collection string, l *lane, calls [
 	defer rows.Close()
 	found, total := make(map[string]bson.Raw, len(calls)), 0
 	for rows.Next() {
-		doc := append(bson.Raw(nil), rows.Document()...)
+		doc := rows.Document() // callers let go of it soon, and so of the answer that it is a part of
 		found[IDKey(doc.Lookup("_id"))] = doc
 		total += len(doc)
 	}

@@ -198,8 +198,8 @@ type Rows struct {
 // Next goes to the next document, and reports whether there is one.
 func (r *Rows) Next() bool { return r.cursor.Next(r.ctx) }
 
-// Document returns the document that Next went to. It is valid until the next
-// call of Next or Close.
+// Document returns the document that Next went to. It is a part of one answer of
+// MongoDB: who keeps it keeps that.
 func (r *Rows) Document() bson.Raw { return r.cursor.Current }
 
 // Err returns why Next found no more, nil for the end.
