@@ -50,22 +50,21 @@ func (x *exchange) send(status int, f form, encode func(dst []byte) []byte) erro
 
 // sendEncoded answers with a body in the form's encoding.
 func (x *exchange) sendEncoded(status int, f form, body []byte) error {
-	header := x.setContentType(f)
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.setContentType(f)
+	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.setServerTiming()
 	x.WriteHeader(status)
 	_, _ = x.Write(body) // a client that is gone needs no answer
 	return nil
 }
 
-func (x *exchange) setContentType(f form) http.Header {
+func (x *exchange) setContentType(f form) {
 	header := x.Header()
 	header["Content-Type"] = typeJSON
 	if f.extended {
 		header["Content-Type"] = typeExtended
 	}
 	header["Vary"] = varyAccept
-	return header
 }
 
 // sendEmpty answers without a body, as the client preferred.

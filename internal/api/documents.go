@@ -200,7 +200,7 @@ func getDocument(x *exchange) error {
 	}
 	version := engine.Version(doc)
 	header := x.Header()
-	header["Etag"] = []string{etag(version)}
+	x.set("Etag", etag(version))
 	header["Cache-Control"] = noCache
 	// The version tells nothing of what is included.
 	if len(plan.Includes) == 0 && precondition.NoneMatch.Has(version) {
@@ -290,10 +290,9 @@ func deleteDocument(x *exchange) error {
 
 // sendDocument answers a write of one document.
 func (x *exchange) sendDocument(result engine.Result, status int, form form) error {
-	header := x.Header()
-	header["Etag"] = []string{etag(engine.Version(result.Document))}
+	x.set("Etag", etag(engine.Version(result.Document)))
 	if result.Created {
-		header["Location"] = []string{x.location(result.Document)}
+		x.set("Location", x.location(result.Document))
 	}
 	if !form.minimal {
 		return x.send(status, form, func(dst []byte) []byte { return form.append(dst, result.Document) })

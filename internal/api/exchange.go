@@ -30,9 +30,33 @@ type exchange struct {
 
 	began  time.Time
 	stages []stage
+	// room is where the stages and the values of headers lie, as far as it goes:
+	// most answers have no more.
+	room   room
 	status int
 	bytes  int64
 	err    error
+}
+
+// room is memory that an exchange has from the start.
+type room struct {
+	stages [3]stage
+	values [5]string
+	// used counts the values.
+	used int
+}
+
+// set sets a header of the answer to one value. The name must be in its
+// canonical form.
+func (x *exchange) set(name, value string) {
+	if x.room.used == len(x.room.values) {
+		x.Header()[name] = []string{value}
+		return
+	}
+	at := x.room.used
+	x.room.used++
+	x.room.values[at] = value
+	x.Header()[name] = x.room.values[at : at+1 : at+1]
 }
 
 // stage is a span of the answer's time, for Server-Timing.
@@ -67,6 +91,9 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) timed(name string, fn func() error) error {
 	began := time.Now()
 	err := fn()
+	if x.stages == nil {
+		x.stages = x.room.stages[:0]
+	}
 	x.stages = append(x.stages, stage{name, time.Since(began)})
 	return err
 }
@@ -76,15 +103,24 @@ func (x *exchange) setServerTiming() {
 	if len(x.stages) == 0 {
 		return
 	}
-	dst := make([]byte, 0, 64)
+	var text [64]byte
+	dst := text[:0]
 	for i, s := range x.stages {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
 		dst = append(append(dst, s.name...), ";dur="...)
-		dst = strconv.AppendFloat(dst, float64(s.took)/float64(time.Millisecond), 'f', 3, 64)
+		dst = appendMilliseconds(dst, s.took)
 	}
-	x.Header()["Server-Timing"] = []string{string(dst)}
+	x.set("Server-Timing", string(dst))
+}
+
+// appendMilliseconds writes a duration in milliseconds with three digits of
+// fraction.
+func appendMilliseconds(dst []byte, d time.Duration) []byte {
+	micros := d.Microseconds()
+	dst = append(strconv.AppendInt(dst, micros/1000, 10), '.')
+	return append(dst, byte('0'+micros/100%10), byte('0'+micros/10%10), byte('0'+micros%10))
 }
 
 // identify gives the request its id, that of the caller where it has one, and
@@ -94,12 +130,11 @@ func (x *exchange) identify(r *http.Request) context.Context {
 	if !isRequestID(id) {
 		id = newRequestID()
 	}
-	header := x.Header()
-	header["X-Request-Id"] = []string{id}
-	header["X-Content-Type-Options"] = nosniff
+	x.set("X-Request-Id", id)
+	x.Header()["X-Content-Type-Options"] = nosniff
 	if parent := r.Header.Get("Traceparent"); parent != "" {
 		if child, ok := childTrace(parent); ok {
-			header["Traceparent"] = []string{child}
+			x.set("Traceparent", child)
 		}
 	}
 	return observe.WithRequestID(r.Context(), id)

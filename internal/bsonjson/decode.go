@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -59,6 +60,7 @@ type Member struct {
 // The result shares no memory with src, but for the members that are kept apart.
 func Decode(src []byte, fields *Fields, opts Options, faults *fault.List) (Decoded, error) {
 	d := newDecoder(src, opts, faults)
+	defer d.release()
 	if d.peek() != '{' {
 		return Decoded{}, d.notAnObject()
 	}
@@ -75,6 +77,7 @@ func Decode(src []byte, fields *Fields, opts Options, faults *fault.List) (Decod
 // noted in faults, and the zero RawValue returned.
 func DecodeValue(src []byte, shape *Shape, opts Options, faults *fault.List) (bson.RawValue, error) {
 	d := newDecoder(src, opts, faults)
+	defer d.release()
 	kind, ok, err := d.value(shape, false)
 	if err == nil {
 		err = d.end()
@@ -89,6 +92,12 @@ func DecodeValue(src []byte, shape *Shape, opts Options, faults *fault.List) (bs
 // a URL. The error is a sentence about the value, such as "must be an int".
 func ParseText(text string, shape *Shape) (bson.RawValue, error) {
 	src := []byte(text)
+	switch shape.Kind {
+	case ObjectID: // what most paths have
+		if id, ok := parseObjectID(src); ok {
+			return bson.RawValue{Type: bson.TypeObjectID, Value: id[:]}, nil
+		}
+	}
 	switch shape.Kind {
 	case Int:
 		if strings.ContainsAny(text, ".eE") { // one way to write it in a URL
@@ -134,14 +143,34 @@ type segment struct {
 }
 
 func newDecoder(src []byte, opts Options, faults *fault.List) *decoder {
-	return &decoder{
+	d := decoders.Get().(*decoder)
+	*d = decoder{
 		scanner: scanner{src: src},
 		dst:     make([]byte, 0, len(src)+len(src)/4+64),
-		path:    make([]segment, 0, 8),
+		path:    d.path[:0],
+		names:   d.names[:0],
 		opts:    opts,
 		faults:  faults,
 	}
+	return d
 }
+
+// decoders are reused for their path and names.
+var decoders = sync.Pool{New: func() any { return &decoder{path: make([]segment, 0, 8)} }}
+
+// release gives the decoder back, without what it read and wrote.
+func (d *decoder) release() {
+	clear(d.path[:cap(d.path)])
+	clear(d.names[:cap(d.names)])
+	if cap(d.path)+cap(d.names) > maxPooledSteps {
+		return
+	}
+	*d = decoder{path: d.path, names: d.names}
+	decoders.Put(d)
+}
+
+// maxPooledSteps keeps one odd document from holding its memory for ever.
+const maxPooledSteps = 1024
 
 // value appends one value of a shape and returns its BSON type. ok is false for
 // a value that does not fit; what it appended is then to be cut off.

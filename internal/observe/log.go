@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/fault"
@@ -51,39 +52,60 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // Log returns the subscriber that writes a line an event. What takes slow or
 // longer is logged at warn; 0 is for never.
 func Log(logger *slog.Logger, slow time.Duration) Subscriber {
-	l := eventLog{logger, slow}
+	l := &eventLog{logger: logger, slow: slow, routes: make(map[[2]string]slog.Handler)}
 	return Subscriber{Request: l.request, Command: l.command, Unserved: l.unserved}
 }
 
 type eventLog struct {
 	logger *slog.Logger
 	slow   time.Duration
+	// routes has the handlers of routes by method and path: there is a line a
+	// request, so what all lines of a route have in common is written once.
+	mu     sync.RWMutex
+	routes map[[2]string]slog.Handler
 }
 
-func (l eventLog) request(ctx context.Context, r Request) {
+func (l *eventLog) request(ctx context.Context, r Request) {
 	level := l.requestLevel(r)
 	if !l.logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 9),
-		slog.String("method", r.Method),
-		slog.String("route", r.Route),
+	attrs := append(make([]slog.Attr, 0, 6),
 		slog.String("path", r.Path),
 		slog.Int("status", r.Status),
 		microseconds(r.Duration),
 		slog.Int64("bytes", r.Bytes))
-	l.write(ctx, level, "request answered", appendFault(attrs, r.Err))
+	write(ctx, l.ofRoute(r.Method, r.Route), level, "request answered", appendFault(attrs, r.Err))
+}
+
+// ofRoute returns the handler of the records of a route. That of no route is not
+// kept, since its methods are whatever clients send.
+func (l *eventLog) ofRoute(method, route string) slog.Handler {
+	key := [2]string{method, route}
+	l.mu.RLock()
+	handler := l.routes[key]
+	l.mu.RUnlock()
+	if handler != nil {
+		return handler
+	}
+	handler = l.logger.Handler().WithAttrs([]slog.Attr{slog.String("method", method), slog.String("route", route)})
+	if route != "" {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.routes[key] = handler
+	}
+	return handler
 }
 
 // write hands a record on without the place in the source, which is always the
 // same and costs a walk of the stack.
-func (l eventLog) write(ctx context.Context, level slog.Level, message string, attrs []slog.Attr) {
+func write(ctx context.Context, to slog.Handler, level slog.Level, message string, attrs []slog.Attr) {
 	record := slog.NewRecord(time.Now(), level, message, 0)
 	record.AddAttrs(attrs...)
-	_ = l.logger.Handler().Handle(ctx, record) // there is nowhere to tell of a log that cannot be written
+	_ = to.Handle(ctx, record) // there is nowhere to tell of a log that cannot be written
 }
 
-func (l eventLog) requestLevel(r Request) slog.Level {
+func (l *eventLog) requestLevel(r Request) slog.Level {
 	switch {
 	case r.Status >= 500:
 		return slog.LevelError
@@ -93,7 +115,7 @@ func (l eventLog) requestLevel(r Request) slog.Level {
 	return slog.LevelInfo
 }
 
-func (l eventLog) command(ctx context.Context, c Command) {
+func (l *eventLog) command(ctx context.Context, c Command) {
 	level := slog.LevelDebug
 	if c.Err != nil || l.isSlow(c.Duration) {
 		level = slog.LevelWarn
@@ -109,10 +131,10 @@ func (l eventLog) command(ctx context.Context, c Command) {
 	if c.Requests > 1 {
 		attrs = append(attrs, slog.Int("requests", c.Requests))
 	}
-	l.write(ctx, level, "command answered", appendFault(attrs, c.Err))
+	write(ctx, l.logger.Handler(), level, "command answered", appendFault(attrs, c.Err))
 }
 
-func (l eventLog) unserved(ctx context.Context, u Unserved) {
+func (l *eventLog) unserved(ctx context.Context, u Unserved) {
 	attrs := []slog.Attr{slog.String("collection", u.Collection)}
 	if u.Index != "" {
 		attrs = append(attrs, slog.String("index", u.Index))
@@ -120,7 +142,7 @@ func (l eventLog) unserved(ctx context.Context, u Unserved) {
 	l.logger.LogAttrs(ctx, slog.LevelWarn, "no index serves a list", attrs...)
 }
 
-func (l eventLog) isSlow(d time.Duration) bool { return l.slow > 0 && d >= l.slow }
+func (l *eventLog) isSlow(d time.Duration) bool { return l.slow > 0 && d >= l.slow }
 
 // microseconds names its unit, which a JSON number could not tell otherwise. It
 // is an integer, which slog writes many times faster than a fraction.

@@ -64,7 +64,9 @@ func (b *planner) plan(r Request, c *schema.Collection) *Plan {
 		backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
 	p.Where = r.where(c, b.faults)
 	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), b.faults)
-	p.order = r.order(c, p.Where, b.faults)
+	if !r.source.document {
+		p.order = r.order(c, p.Where, b.faults)
+	}
 	b.includes(r.Include, p)
 	return p
 }

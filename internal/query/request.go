@@ -62,6 +62,8 @@ type source struct {
 	plain []string
 	// depth is how many relations lead here: 0 for the list itself.
 	depth int
+	// document says that one document is read, which needs no order.
+	document bool
 }
 
 func (s source) pointer(part string) string { return s.prefix + part }
@@ -196,6 +198,10 @@ func (r *Request) part(name, text string, limits Limits, faults *fault.List) {
 // ParseDocument reads the parameters of a read of one document.
 func ParseDocument(values url.Values, limits Limits) Request {
 	r := Request{Limit: 1, limits: limits}
+	r.source.document = true
+	if len(values) == 0 {
+		return r
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		given := values[name]
 		switch {
