@@ -31,6 +31,8 @@ type MigrationRecord struct {
 	Name     string         `bson:"_id"`
 	State    MigrationState `bson:"state"`
 	Checksum string         `bson:"checksum"`
+	// Writes counts how often the record was stored.
+	Writes int64 `bson:"writes"`
 	// Step is how many steps of the present direction are done, of Steps.
 	Step  int32 `bson:"step"`
 	Steps int32 `bson:"steps"`
@@ -49,8 +51,8 @@ type MigrationRecord struct {
 // MigrationPoint is how far a step is that goes over the documents of a collection
 // in the order of their ids.
 type MigrationPoint struct {
-	// After is the id of the last document that was looked at.
-	After bson.RawValue `bson:"after"`
+	// After is the id of the last document that was looked at; zero before the first.
+	After bson.RawValue `bson:"after,omitempty"`
 	// Read counts the documents that were looked at, Changed those that the step
 	// changed, of about Total.
 	Read    int64 `bson:"read"`
@@ -68,15 +70,39 @@ func (s *Store) Migrations(ctx context.Context) ([]MigrationRecord, error) {
 	return records, s.failed(ctx, cursor.All(ctx, &records))
 }
 
-// PutMigration stores the record of a migration in the place of the one before.
-func (s *Store) PutMigration(ctx context.Context, record *MigrationRecord) error {
+// Migration returns the record of one migration, the zero record where it was never
+// begun.
+func (s *Store) Migration(ctx context.Context, name string) (MigrationRecord, error) {
+	record := MigrationRecord{Name: name}
+	err := s.collection(migrations).FindOne(s.named(ctx, migrations), bson.D{{Key: "_id", Value: name}}).Decode(&record)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return record, nil
+	}
+	return record, s.failed(ctx, err)
+}
+
+// PutMigration stores the record that follows the one with a write less. It reports
+// false, and stores nothing, where the stored record is not that one.
+func (s *Store) PutMigration(ctx context.Context, record *MigrationRecord) (bool, error) {
 	ctx, done, err := s.write(ctx, migrations)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
-	_, err = s.collection(migrations).ReplaceOne(ctx, bson.D{{Key: "_id", Value: record.Name}}, record, options.Replace().SetUpsert(true))
-	return s.failed(ctx, err)
+	if record.Writes == 1 {
+		before, err := s.Migration(ctx, record.Name)
+		if err != nil || before.Writes > 0 {
+			return false, err
+		}
+		_, err = s.collection(migrations).InsertOne(ctx, record)
+		return err == nil, s.failed(ctx, err)
+	}
+	filter := bson.D{{Key: "_id", Value: record.Name}, {Key: "writes", Value: record.Writes - 1}}
+	result, err := s.collection(migrations).ReplaceOne(ctx, filter, record)
+	if err != nil {
+		return false, s.failed(ctx, err)
+	}
+	return result.MatchedCount == 1, nil
 }
 
 // IDsAfter returns the ids of the documents that follow an id, rising: so many

@@ -193,10 +193,17 @@ func TestMigrationRecords(t *testing.T) {
 		Name: "0001_a", State: store.Applying, Checksum: "abc", Step: 1, Steps: 3, Who: "ada@host", Fence: 4, StartedAt: at, Milliseconds: 12,
 		Point: &store.MigrationPoint{After: id, Read: 10, Changed: 5, Total: 20},
 	}
-	for range 2 {
-		if err := s.PutMigration(t.Context(), &want); err != nil {
-			t.Fatal(err)
+	for writes, stored := range []bool{false, true, true} {
+		want.Writes = int64(max(writes, 1))
+		if writes == 0 {
+			want.Writes = 2 // which the first cannot be
 		}
+		if put, err := s.PutMigration(t.Context(), &want); err != nil || put != stored {
+			t.Fatalf("the record with %d writes is stored: %t (%v)", want.Writes, put, err)
+		}
+	}
+	if put, err := s.PutMigration(t.Context(), &want); err != nil || put {
+		t.Errorf("a record is stored over one that it does not follow (%v)", err)
 	}
 	records, err := s.Migrations(t.Context())
 	if err != nil || len(records) != 1 {
