@@ -12,13 +12,21 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
 // TestMain makes this test program the sheaf of the scripts, where it is called
 // by that name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sheaf": main})
+	testscript.Main(managed{m}, map[string]func(){"sheaf": main})
 }
+
+// managed are the tests, some of which share a mongod.
+type managed struct{ *testing.M }
+
+// Run runs the tests.
+func (m managed) Run() int { return testkit.Run(m.M) }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

@@ -39,12 +39,14 @@ var allowed = map[string][]string{
 	"internal/migrate":             {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema", "internal/store"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/config":              {"internal/nearest"},
+	"internal/folder":              {},
+	"internal/live":                {"internal/fault", "internal/schema", "internal/engine"},
 	"internal/mongod":              {},
 	"internal/testkit":             {"internal/mongod", "internal/store", "internal/openapi/openapitest"},
 	"internal/bench":               {},
 	"internal/bench/handwritten":   {},
-	"cmd/sheaf": {"internal/api", "internal/bench", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/importer", "internal/migrate", "internal/mongod",
-		"internal/observe", "internal/query", "internal/schema", "internal/store"},
+	"cmd/sheaf": {"internal/api", "internal/bench", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/live", "internal/migrate",
+		"internal/mongod", "internal/observe", "internal/query", "internal/schema", "internal/store"},
 }
 
 // keepers lists what only some packages may use: the reason is in
