@@ -87,7 +87,7 @@ type Change struct {
 	SetDefault *SetDefault
 	Convert    *Convert
 	Split      *Split
-	// Unset are the paths of the fields to take out.
+	// Unset are the paths of the fields to take out. They may lead through arrays.
 	Unset []string
 	// Pipeline are the stages of an update pipeline.
 	Pipeline []bson.Raw
@@ -100,7 +100,8 @@ type Change struct {
 // as it is, and so does one that has a value at the new path.
 type Rename struct{ From, To string }
 
-// SetDefault gives the field at a path a value where it is missing.
+// SetDefault gives the field at a path a value where it is missing. Where the
+// object in which it lies is missing, or is no object, nothing is set.
 type SetDefault struct {
 	Field string
 	// Value is what is set; Now takes the time of the update in its place.
