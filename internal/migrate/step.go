@@ -126,9 +126,13 @@ type Migration struct {
 	// is what it begins with.
 	Name   string
 	Number int
+	// File is the name of the file.
+	File string
 	// Description is for the reader.
 	Description string
 	Up, Down    []Step
+	// OneWay is set where the file says nothing of the way down.
+	OneWay bool
 	// Checksum stands for the meaning of the file: layout and comments do not
 	// count.
 	Checksum string
@@ -138,6 +142,9 @@ type Migration struct {
 // none where it can.
 func (m *Migration) Irreversible() []string {
 	var reasons []string
+	if m.OneWay {
+		reasons = append(reasons, "the file has no down steps")
+	}
 	for _, step := range m.Up {
 		if step.Irreversible != "" {
 			reasons = append(reasons, step.Irreversible)
