@@ -74,7 +74,7 @@ func (r *rule) impliesEnum(other *rule) bool {
 		return true
 	}
 	return r.enum != nil && !slices.ContainsFunc(r.enum, func(v bson.RawValue) bool {
-		return equalTypes(v).has(r.types) && !slices.ContainsFunc(other.enum, v.Equal)
+		return equalTypes(v).has(r.types) && !contains(other.enum, v)
 	})
 }
 

@@ -66,7 +66,7 @@ func (r *rule) oneWith(other *rule, types typeSet) *rule {
 func union(a, b []bson.RawValue) []bson.RawValue {
 	all := slices.Clone(a)
 	for _, value := range b {
-		if !slices.ContainsFunc(all, value.Equal) {
+		if !contains(all, value) {
 			all = append(all, value)
 		}
 	}
