@@ -58,7 +58,7 @@ func (s Step) declaration() schema.JSON {
 	case RenameCollection:
 		set("to", s.To)
 	case ShardCollection:
-		set("keys", keysJSON(encode(s.ShardKey)))
+		set("keys", keysJSON(encoded(s.ShardKey)))
 	case DropIndex:
 		set("name", s.IndexName())
 	case CreateIndex:

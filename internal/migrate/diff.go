@@ -40,7 +40,7 @@ func (d *differ) add(s Step) { d.steps = append(d.steps, s) }
 func (d *differ) collection(c *schema.Collection) {
 	there := d.db.Lookup(c.Name)
 	if there == nil {
-		d.add(Step{Kind: CreateCollection, Collection: c.Name, Validator: encode(c.Validator())})
+		d.add(Step{Kind: CreateCollection, Collection: c.Name, Validator: encoded(c.Validator())})
 		there = &Collection{Name: c.Name}
 		for _, index := range c.Indexes {
 			d.add(Step{Kind: CreateIndex, Collection: c.Name, Index: store.IndexSpec(index)})
@@ -59,7 +59,7 @@ func (d *differ) collection(c *schema.Collection) {
 // that takes what old and new instances write, one that takes only what new ones
 // write and fields that are gone, and at last the model's.
 func (d *differ) validator(c *schema.Collection, there *Collection) {
-	wanted, now := encode(c.Validator()), there.Validator
+	wanted, now := encoded(c.Validator()), there.Validator
 	if sameMeaning(wanted, now) {
 		return
 	}

@@ -32,48 +32,16 @@ func planned(t *testing.T) *store.Store {
 func structural(t *testing.T, s *store.Store, steps []Step) {
 	t.Helper()
 	for _, step := range steps {
-		var err error
-		switch step.Kind {
-		case CreateCollection:
-			err = s.CreateCollection(t.Context(), step.Collection, step.Validator)
-		case CreateIndex:
-			err = s.CreateIndex(t.Context(), step.Collection, step.Index)
-		case DropIndex:
-			err = s.DropIndex(t.Context(), step.Collection, step.IndexName())
-		case SetValidator:
-			err = s.SetValidator(t.Context(), step.Collection, step.Validator)
-		case DropCollection:
-			err = s.DropCollection(t.Context(), step.Collection)
-		case RenameCollection:
-			err = s.RenameCollection(t.Context(), step.Collection, step.To)
-		}
-		if err != nil {
+		if err := step.apply(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", title(step), err)
 		}
 	}
 }
 
-func title(s Step) string {
-	text := fmt.Sprintf("%s: %s %s", s.Risk, s.Kind, s.Collection)
-	switch {
-	case s.Index != nil:
-		text += " " + s.IndexName()
-	case s.Change != nil && s.Change.SetDefault != nil:
-		text += " default " + s.Change.SetDefault.Field
-	case s.Change != nil && s.Change.Convert != nil:
-		text += " convert " + s.Change.Convert.Field + " to " + s.Change.Convert.To
-	case s.Change != nil && s.Change.Unset != nil:
-		text += " unset " + strings.Join(s.Change.Unset, ",")
-	case s.Change != nil && s.Change.Todo != "":
-		text += " todo"
-	}
-	return text
-}
-
 func titles(steps []Step) []string {
 	list := make([]string, len(steps))
 	for i, step := range steps {
-		list[i] = title(step)
+		list[i] = step.Risk.String() + ": " + title(step)
 	}
 	return list
 }
@@ -142,34 +110,34 @@ func TestTheSteps(t *testing.T) {
 	}{
 		"the same": {[]string{head}, []string{head}, nil},
 		"a new optional field and an index on it": {[]string{head}, []string{head + "  age: {type: int}\nindexes: [{keys: [age]}]\n"},
-			[]string{"expand: set_validator users", "expand: create_index users age_1__id_1"}},
+			[]string{"expand: set validator users", "expand: create index users.age_1__id_1"}},
 		"a new required field with a default": {[]string{head}, []string{head + "  age: {type: int, required: true, default: 18}\n"},
-			[]string{"expand: set_validator users", "backfill: update users default age", "tighten: set_validator users"}},
+			[]string{"expand: set validator users", "backfill: update users: default of age", "tighten: set validator users"}},
 		"a new required field without": {[]string{head}, []string{head + "  age: {type: int, required: true}\n"},
-			[]string{"expand: set_validator users", "backfill: update users todo", "tighten: set_validator users"}},
+			[]string{"expand: set validator users", "backfill: update users: to be written by hand", "tighten: set validator users"}},
 		"required from now on": {[]string{head + "  age: {type: int, default: 1}\n"}, []string{head + "  age: {type: int, required: true, default: 18}\n"},
-			[]string{"backfill: update users default age", "tighten: set_validator users"}},
+			[]string{"backfill: update users: default of age", "tighten: set validator users"}},
 		"an optional field that is gone": {[]string{head + "  age: {type: int}\n"}, []string{head},
-			[]string{"contract: update users unset age", "contract: set_validator users"}},
+			[]string{"contract: update users: unset age", "contract: set validator users"}},
 		"a required field that is gone, and another that is new": {[]string{head + "  age: {type: int, required: true}\n"}, []string{head + "  born: {type: date, required: true, default: now}\n"},
-			[]string{"expand: set_validator users", "backfill: update users default born", "tighten: set_validator users",
-				"contract: update users unset age", "contract: set_validator users"}},
+			[]string{"expand: set validator users", "backfill: update users: default of born", "tighten: set validator users",
+				"contract: update users: unset age", "contract: set validator users"}},
 		"another type": {[]string{head + "  age: {type: string}\n"}, []string{head + "  age: {type: int}\n"},
-			[]string{"expand: set_validator users", "tighten: update users convert age to int", "tighten: set_validator users"}},
-		"looser":  {[]string{head + "  age: {type: int, min: 1}\n"}, []string{head + "  age: {type: int, min: 0}\n"}, []string{"expand: set_validator users"}},
-		"tighter": {[]string{head + "  age: {type: int, min: 0}\n"}, []string{head + "  age: {type: int, min: 1}\n"}, []string{"tighten: set_validator users"}},
+			[]string{"expand: set validator users", "tighten: update users: convert age to int", "tighten: set validator users"}},
+		"looser":  {[]string{head + "  age: {type: int, min: 1}\n"}, []string{head + "  age: {type: int, min: 0}\n"}, []string{"expand: set validator users"}},
+		"tighter": {[]string{head + "  age: {type: int, min: 0}\n"}, []string{head + "  age: {type: int, min: 1}\n"}, []string{"tighten: set validator users"}},
 		"a field within, through a list": {
 			[]string{head + "  list: {type: array, items: {type: object, fields: {a: {type: int}}}}\n"},
 			[]string{head + "  list: {type: array, items: {type: object, fields: {b: {type: int, required: true, default: 1}}}}\n"},
-			[]string{"expand: set_validator users", "backfill: update users todo", "tighten: set_validator users",
-				"contract: update users unset list.a", "contract: set_validator users"}},
+			[]string{"expand: set validator users", "backfill: update users: to be written by hand", "tighten: set validator users",
+				"contract: update users: unset list.a", "contract: set validator users"}},
 		"unique from now on": {[]string{head + "indexes: [{keys: [name]}]\n"}, []string{head + "indexes: [{keys: [name], unique: true}]\n"},
-			[]string{"tighten: create_index users name_1", "contract: drop_index users name_1__id_1"}},
+			[]string{"tighten: create index users.name_1", "contract: drop index users.name_1__id_1"}},
 		"an index that expires later": {[]string{head + "  at: {type: date}\nindexes: [{keys: [at], expire_after: 1h}]\n"}, []string{head + "  at: {type: date}\nindexes: [{keys: [at], expire_after: 2h}]\n"},
-			[]string{"tighten: drop_index users at_1", "tighten: create_index users at_1"}},
-		"an index that is gone": {[]string{head + "indexes: [{keys: [name]}]\n"}, []string{head}, []string{"contract: drop_index users name_1__id_1"}},
+			[]string{"tighten: drop index users.at_1", "tighten: create index users.at_1"}},
+		"an index that is gone": {[]string{head + "indexes: [{keys: [name]}]\n"}, []string{head}, []string{"contract: drop index users.name_1__id_1"}},
 		"collections that come and go": {[]string{head, "collection: logs\nfields: {a: {type: int}}\n"}, []string{head, "collection: posts\nfields: {a: {type: int, unique: true}}\n"},
-			[]string{"expand: create_collection posts", "expand: create_index posts a_1", "contract: drop_collection logs"}},
+			[]string{"expand: create collection posts", "expand: create index posts.a_1", "contract: drop collection logs"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before, after := modelOf(t, test.before...), modelOf(t, test.after...)
@@ -249,7 +217,7 @@ func TestWhatIsNotTheModelsStays(t *testing.T) {
 	if err := s.RecordModel(t.Context(), modelOf(t, "collection: theirs\nfields: {a: {type: int}}\n")); err != nil {
 		t.Fatal(err)
 	}
-	if left := titles(Diff(model, inspected(t, s))); !slices.Equal(left, []string{"contract: drop_collection theirs"}) {
+	if left := titles(Diff(model, inspected(t, s))); !slices.Equal(left, []string{"contract: drop collection theirs"}) {
 		t.Errorf("%v", left)
 	}
 }

@@ -39,7 +39,7 @@ func checksum(m *Migration) string {
 		for _, step := range steps {
 			list = append(list, canonical(step.declaration()))
 		}
-		h.Write(encode(bson.D{{Key: "steps", Value: list}}))
+		h.Write(encoded(bson.D{{Key: "steps", Value: list}}))
 	}
 	if m.OneWay {
 		h.Write([]byte("one way"))
@@ -176,7 +176,7 @@ func (r reader) value(n *schema.Node) (bson.RawValue, bool) {
 		r.problems.Add(n, "cannot be read as a value of MongoDB: %s", strings.TrimPrefix(err.Error(), "error decoding key v: "))
 		return bson.RawValue{}, false
 	}
-	return encode(wide(doc)).Lookup("v"), true
+	return encoded(wide(doc)).Lookup("v"), true
 }
 
 // wide makes int64 of int32: what a schema compiles to has no others.

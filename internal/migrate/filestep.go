@@ -177,7 +177,7 @@ func shardKeys(r reader, s *Step) map[string]func(*schema.Node) {
 }
 
 func dropIndexKeys(r reader, s *Step) map[string]func(*schema.Node) {
-	return map[string]func(*schema.Node){"name": func(n *schema.Node) { s.Index = encode(bson.D{{Key: "name", Value: r.text(n)}}) }}
+	return map[string]func(*schema.Node){"name": func(n *schema.Node) { s.Index = encoded(bson.D{{Key: "name", Value: r.text(n)}}) }}
 }
 
 // The order in which the options of an index stand in its description.
@@ -188,7 +188,7 @@ func indexKeys(r reader, s *Step) map[string]func(*schema.Node) {
 		doc := decode(orEmpty(s.Index))
 		doc = append(doc, bson.E{Key: option, Value: value})
 		slices.SortStableFunc(doc, func(a, b bson.E) int { return optionPlace(a.Key) - optionPlace(b.Key) })
-		s.Index = encode(doc)
+		s.Index = encoded(doc)
 	}
 	return map[string]func(*schema.Node){
 		"keys": func(n *schema.Node) { set("key", r.keys(n, []string{"text", "2dsphere", "2d", "hashed"})) },
@@ -231,7 +231,7 @@ func optionPlace(name string) int {
 
 func orEmpty(doc bson.Raw) bson.Raw {
 	if doc == nil {
-		return encode(bson.D{})
+		return encoded(bson.D{})
 	}
 	return doc
 }
@@ -280,7 +280,7 @@ func (r reader) indexName(n *schema.Node, s *Step) {
 	}
 	doc := decode(s.Index)
 	doc = slices.Insert(doc, min(1, len(doc)), bson.E{Key: "name", Value: strings.Join(parts, "_")})
-	s.Index = encode(doc)
+	s.Index = encoded(doc)
 }
 
 // filter reads which documents a change is for.
@@ -297,5 +297,5 @@ func (r reader) filter(n *schema.Node) bson.Raw {
 	if bound == nil || bound.Empty() {
 		return nil
 	}
-	return encode(bound.BSON())
+	return encoded(bound.BSON())
 }

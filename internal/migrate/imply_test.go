@@ -122,7 +122,7 @@ func collectionOf(t *rapid.T, fields map[string]any, open bool) *schema.Collecti
 }
 
 func validatorOf(t *rapid.T, fields map[string]any, open bool) bson.Raw {
-	return encode(collectionOf(t, fields, open).Validator())
+	return encoded(collectionOf(t, fields, open).Validator())
 }
 
 func drawDocument(t *rapid.T, fields map[string]any) bson.Raw {
@@ -139,7 +139,7 @@ func drawDocument(t *rapid.T, fields map[string]any) bson.Raw {
 	now := bson.DateTime(1_700_000_000_000)
 	doc := append(bson.D{{Key: "_id", Value: int64(1)}}, decode(decoded.Body)...)
 	doc = append(doc, bson.E{Key: "version", Value: int64(1)}, bson.E{Key: "createdAt", Value: now}, bson.E{Key: "updatedAt", Value: now})
-	whole := encode(doc)
+	whole := encoded(doc)
 	if rapid.Bool().Draw(t, "mutate") {
 		whole = schematest.Mutate(t, whole)
 	}
@@ -176,7 +176,7 @@ func askMongo(t *rapid.T, db *mongo.Database, documents, validators []bson.Raw) 
 		rows = append(rows, bson.D{{Key: "n", Value: i}, {Key: "doc", Value: bson.D{{Key: "$literal", Value: doc}}}})
 		for k, validator := range validators {
 			if validator == nil {
-				validator = encode(bson.D{})
+				validator = encoded(bson.D{})
 			}
 			facets = append(facets, bson.E{Key: fmt.Sprintf("n%d_%d", i, k), Value: bson.A{
 				bson.D{{Key: "$match", Value: bson.D{{Key: "n", Value: i}}}},

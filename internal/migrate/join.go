@@ -13,7 +13,7 @@ func eitherOf(next, before bson.Raw) bson.Raw {
 	new, ok := ruleOf(next)
 	old, known := ruleOf(before)
 	if !ok || !known {
-		return encode(bson.D{{Key: "$or", Value: bson.A{next, before}}})
+		return encoded(bson.D{{Key: "$or", Value: bson.A{next, before}}})
 	}
 	return new.join(old).validator()
 }
@@ -189,7 +189,7 @@ func (r *rule) validator() bson.Raw {
 	if top.asksNothing() {
 		return nil
 	}
-	return encode(bson.D{{Key: "$jsonSchema", Value: r.schema()}})
+	return encoded(bson.D{{Key: "$jsonSchema", Value: r.schema()}})
 }
 
 // schema writes the rule in the order in which schema files compile theirs.
@@ -262,15 +262,6 @@ func (r *rule) appendMembers(doc bson.D) bson.D {
 		doc = append(doc, bson.E{Key: "additionalProperties", Value: false})
 	}
 	return doc
-}
-
-// encode writes a document that is known to encode.
-func encode(doc any) bson.Raw {
-	raw, err := bson.Marshal(doc)
-	if err != nil {
-		panic("migrate: a document does not encode: " + err.Error())
-	}
-	return raw
 }
 
 // decode reads a document that was read as BSON before.

@@ -58,7 +58,7 @@ func (db *Database) apply(s Step) error {
 		_ = db.apply(Step{Kind: DropCollection, Collection: s.Collection})
 		changed.Name = s.To
 	case ShardCollection:
-		changed.ShardKey = encode(s.ShardKey)
+		changed.ShardKey = encoded(s.ShardKey)
 	case SetValidator:
 		changed.Validator = s.Validator
 	case CreateIndex:
