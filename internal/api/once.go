@@ -23,9 +23,12 @@ const (
 	maxKey = 255
 )
 
-// serve has the route's handler answer: by itself, once for a key, or as a part
-// of a session.
+// serve has the route's handler answer who may ask: by itself, once for a key, or
+// as a part of a session.
 func (x *exchange) serve(r route) error {
+	if err := x.authenticate(r); err != nil {
+		return err
+	}
 	if r.Access != openapi.Reads && r.Access != openapi.Writes {
 		return r.handle(x)
 	}

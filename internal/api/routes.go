@@ -154,25 +154,25 @@ func documentRoutes() []route {
 
 func operationRoutes() []route {
 	page := func(path, id, summary string, handle func(*exchange) error) route {
-		return route{openapi.Route{Method: http.MethodGet, Path: path, ID: id, Summary: summary,
+		return route{openapi.Route{Method: http.MethodGet, Path: path, ID: id, Audience: openapi.Anybody, Summary: summary,
 			Responses: []openapi.Response{{Status: 200, Description: "A page for people.", Content: openapi.Content{Media: []string{"text/html"}, Body: openapi.HTMLBody}}}}, handle}
 	}
 	status := openapi.Content{Media: []string{mediaJSON}, Body: openapi.StatusBody}
 	return []route{
-		{openapi.Route{Method: http.MethodGet, Path: "/livez", ID: "live", Summary: "Whether the process answers",
+		{openapi.Route{Method: http.MethodGet, Path: "/livez", ID: "live", Audience: openapi.Anybody, Summary: "Whether the process answers",
 			Responses: []openapi.Response{{Status: 200, Description: "It does.", Content: status}}}, live},
-		{openapi.Route{Method: http.MethodGet, Path: "/readyz", ID: "ready", Summary: "Whether requests can be served",
-			Description: "Asks the primary of the database. Not ready while the service is stopping. Where the schema files do not compile, or the database is not ready for them, the model before serves on: the status is stale then, and detail says why.",
+		{openapi.Route{Method: http.MethodGet, Path: "/readyz", ID: "ready", Audience: openapi.Anybody, Summary: "Whether requests can be served",
+			Description: "Asks the primary of the database. Not ready while the service is stopping.",
 			Responses:   []openapi.Response{{Status: 200, Description: "They can.", Content: status}},
 			Problems:    []fault.Code{fault.DatabaseUnavailable}}, ready},
-		{openapi.Route{Method: http.MethodGet, Path: "/openapi.json", ID: "openapi", Summary: "This document",
+		{openapi.Route{Method: http.MethodGet, Path: "/openapi.json", ID: "openapi", Audience: openapi.Readers, Summary: "This document",
 			Responses: []openapi.Response{{Status: 200, Description: "OpenAPI 3.1.", Content: openapi.Content{Media: []string{mediaJSON}, Body: openapi.OpenAPIBody}}}}, openAPI},
 		page("/docs", "docs", "The API reference as a page", docs),
-		{openapi.Route{Method: http.MethodGet, Path: "/docs/{asset}", ID: "docsAsset", Summary: "A file of the page",
+		{openapi.Route{Method: http.MethodGet, Path: "/docs/{asset}", ID: "docsAsset", Audience: openapi.Anybody, Summary: "A file of the page",
 			Responses: []openapi.Response{{Status: 200, Description: "The file.", Content: openapi.Content{Media: []string{"text/javascript", "text/css"}, Body: openapi.HTMLBody}}},
 			Problems:  []fault.Code{fault.UnknownRoute}}, docsAsset},
 		page("/problems", "problems", "The problems that the service answers with", problems),
-		{openapi.Route{Method: http.MethodGet, Path: "/problems/{code}", ID: "problem", Summary: "What a problem means",
+		{openapi.Route{Method: http.MethodGet, Path: "/problems/{code}", ID: "problem", Audience: openapi.Anybody, Summary: "What a problem means",
 			Responses: []openapi.Response{{Status: 200, Description: "A page for people.", Content: openapi.Content{Media: []string{"text/html"}, Body: openapi.HTMLBody}}},
 			Problems:  []fault.Code{fault.UnknownRoute}}, problemPage},
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
@@ -27,6 +28,10 @@ type Options struct {
 	BodyLimit int64
 	// Timeout bounds a request in the service and the database.
 	Timeout time.Duration
+	// Auth finds out who asks; nil serves anybody.
+	Auth *auth.Authenticator
+	// PublicDocs shows the OpenAPI document to anybody.
+	PublicDocs bool
 	// Limits bound a list.
 	Limits query.Limits
 	// Sessions bound the sessions of this instance.
@@ -37,9 +42,6 @@ type Options struct {
 	// of one that no index serves.
 	Explain   bool
 	Unindexed Policy
-	// Stale returns why the model that serves is not that of the schema files, ""
-	// where it is; nil for a model that stays.
-	Stale func() string
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer

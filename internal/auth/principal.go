@@ -13,8 +13,8 @@ type Kind uint8
 
 // The kinds.
 const (
-	// Key is an API key of `sheaf keys`.
-	Key Kind = iota
+	// APIKey is an API key of `sheaf keys`.
+	APIKey Kind = iota
 	// Token is a JSON Web Token.
 	Token
 )

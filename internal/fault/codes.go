@@ -35,6 +35,7 @@ const (
 	Internal             Code = "internal"
 	Overloaded           Code = "overloaded"
 	DatabaseUnavailable  Code = "database-unavailable"
+	IssuerUnavailable    Code = "issuer-unavailable"
 	Timeout              Code = "timeout"
 )
 
@@ -72,11 +73,11 @@ var codes = []Info{
 		Meaning: "A query parameter, a header or a part of the path does not have the form that the route takes, or is not known.",
 		Remedy:  "Each entry of errors names the parameter and what it takes."},
 	{Code: Unauthenticated, Status: 401, Title: "The caller is not known",
-		Meaning: "The route needs credentials and the request has none that are valid.",
-		Remedy:  "Send a valid API key or token."},
+		Meaning: "The route needs credentials and the request has none that are valid: no API key or token, or one that is not known, expired or revoked.",
+		Remedy:  "Send Authorization: Bearer with a valid API key or token, or X-API-Key. The detail says what is wrong as far as that may be told."},
 	{Code: Forbidden, Status: 403, Title: "The caller may not do this",
-		Meaning: "The caller is known, and no rule allows what was asked.",
-		Remedy:  "Ask with another caller, or have the rule changed."},
+		Meaning: "The caller is known, and neither its collections nor a rule allow what was asked.",
+		Remedy:  "Ask with another caller, or have its key or the rule changed."},
 	{Code: UnknownRoute, Status: 404, Title: "There is no such route",
 		Meaning: "The path is none of the service's.",
 		Remedy:  "See /openapi.json or /docs for the routes."},
@@ -151,6 +152,10 @@ var codes = []Info{
 		Meaning:    "MongoDB does not answer, has no primary, or is shutting down.",
 		Remedy:     "Send the same request again after Retry-After. A write may or may not have been stored.",
 		RetryAfter: time.Second},
+	{Code: IssuerUnavailable, Status: 503, Title: "The keys of the token's issuer cannot be had",
+		Meaning:    "The token is to be verified with a key that the service does not have, and the issuer of tokens does not answer.",
+		Remedy:     "Send the same request again after Retry-After, or with an API key. Nothing was stored.",
+		RetryAfter: 10 * time.Second},
 	{Code: Timeout, Status: 504, Title: "The time limit ran out",
 		Meaning: "The request took longer than the service allows.",
 		Remedy:  "Ask for less, or raise the limit. A write may or may not have been stored."},

@@ -15,7 +15,7 @@ import (
 
 // NewLogger returns the log. Format is text or json; level is debug, info, warn
 // or error. A record that is logged with the context of a request has its
-// request_id.
+// request_id, and its caller where that is known.
 func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -37,6 +37,9 @@ type contextHandler struct{ slog.Handler }
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
 	if id := RequestID(ctx); id != "" {
 		record.AddAttrs(slog.String("request_id", id))
+	}
+	if caller := Caller(ctx); caller != "" {
+		record.AddAttrs(slog.String("caller", caller))
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -22,7 +22,7 @@ const (
 
 const about = "A document store: every collection has the same operations, with the types and rules of its schema. " +
 	"Whatever goes wrong is answered with a problem document (RFC 9457); a path that is none of these is answered with unknown-route or " +
-	"unknown-collection, and a method that a path does not take with method-not-allowed."
+	"unknown-collection, and a method that a path does not take with method-not-allowed. Where the service asks who calls, that comes first: unauthenticated."
 
 // Document returns the OpenAPI 3.1 document of the routes as compact JSON. Each
 // route of {collection} becomes one operation a collection of the model. The
@@ -183,5 +183,6 @@ func (w *writer) components() schema.JSON {
 		m("schemas", w.schemas()),
 		m("responses", problemResponses()),
 		m("headers", headerComponents()),
+		m("securitySchemes", securitySchemes()),
 	}
 }

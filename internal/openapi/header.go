@@ -32,10 +32,14 @@ var headers = []header{
 	{"Accept-Post", "The media types that the route takes.", false, text},
 	{replayed, "true where the answer is that of an earlier request with the same Idempotency-Key.", false, schema.JSON{m("const", "true")}},
 	{"Sheaf-Instance", "The instance of the service on which the session lives.", true, text},
+	{authenticate, "How to prove who asks, and what is wrong with what was sent (RFC 6750, section 3).", true, schema.JSON{m("type", "string"), m("pattern", "^Bearer ")}},
 	{"Allow", "The methods that the path takes.", true, text},
 }
 
-const retryAfter = "Retry-After"
+const (
+	retryAfter   = "Retry-After"
+	authenticate = "WWW-Authenticate"
+)
 
 // everyAnswer names the headers that every answer lists.
 var everyAnswer = []string{"X-Request-Id", "traceparent"}
@@ -115,6 +119,7 @@ func problemHeaders(group []fault.Info) schema.JSON {
 
 // codeHeaders are those that go with a code.
 var codeHeaders = map[fault.Code]schema.JSON{
+	fault.Unauthenticated:      {headerRef(authenticate)},
 	fault.MethodNotAllowed:     {headerRef("Allow")},
 	fault.UnsupportedMediaType: {headerRef("Accept-Patch"), headerRef("Accept-Post")},
 }

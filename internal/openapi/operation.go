@@ -20,7 +20,7 @@ type scope struct {
 }
 
 func (s scope) operation(route Route) (schema.JSON, error) {
-	operation := schema.JSON{m("operationId", s.id), m("tags", []string{s.tag}), m("summary", route.Summary)}
+	operation := schema.JSON{m("operationId", s.id), m("tags", []string{s.tag}), m("summary", route.Summary), m("security", security(route.Audience))}
 	if route.Description != "" {
 		operation = append(operation, m("description", route.Description))
 	}
@@ -120,7 +120,7 @@ func (s scope) responses(route Route) (schema.JSON, error) {
 // and those that every route can. An operation of a collection exists only
 // where the collection does.
 func (s scope) problems(route Route) []fault.Code {
-	codes := slices.Concat([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems, accessProblems[route.Access])
+	codes := slices.Concat([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems, accessProblems[route.Access], audienceProblems[route.Audience])
 	return slices.DeleteFunc(codes, func(code fault.Code) bool { return code == fault.UnknownCollection })
 }
 

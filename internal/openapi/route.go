@@ -22,6 +22,9 @@ type Route struct {
 	// Access is what the route does with documents. It brings the headers of
 	// keys and sessions, and their answers, into the description.
 	Access Access
+	// Audience is who may ask: callers that are known, unless the table says
+	// otherwise. It brings credentials, and their problems, into the description.
+	Audience Audience
 	// Parameters are those of the query and the headers; those of the path come
 	// by themselves.
 	Parameters []Parameter
@@ -42,6 +45,16 @@ const (
 	Reads           // takes part in a session
 	Writes          // does so too, and is answered once for one Idempotency-Key
 	Commits         // ends a session, once for one Idempotency-Key
+)
+
+// Audience is who may use a route.
+type Audience uint8
+
+// The audiences.
+const (
+	Callers Audience = iota // who proved who it is
+	Readers                 // the same, unless the service shows its documentation to anybody
+	Anybody
 )
 
 // Parameter is one of the query or one header.
@@ -100,7 +113,7 @@ const (
 	DeletedBody          // {"deleted": 2}
 	SessionBody          // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
 	AggregateBody        // {"data": [objects]}, whose members an aggregate chooses
-	StatusBody           // {"status": "ok"}, or "stale" with a "detail"
+	StatusBody           // {"status": "ok"}
 	OpenAPIBody          // this document
 	HTMLBody             // a page for people
 )

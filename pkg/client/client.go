@@ -23,6 +23,10 @@ import (
 // Client calls one service. It is safe for concurrent use.
 type Client struct {
 	base string
+	// Credential returns the API key or token that a request is sent with, nil for
+	// none; Bearer is for one that stays the same. It is called for each request, by
+	// many at once, so that a token can be replaced before it expires.
+	Credential func(context.Context) (string, error)
 	// HTTP sends the requests; http.DefaultClient where it is nil.
 	HTTP *http.Client
 	// Retries is how often a request is sent again after a failure that can pass
@@ -40,6 +44,11 @@ const (
 // New returns a Client of the service at a URL such as http://127.0.0.1:8080.
 func New(baseURL string) *Client {
 	return &Client{base: strings.TrimSuffix(baseURL, "/"), Retries: defaultRetries}
+}
+
+// Bearer returns a Credential that is always the same, such as an API key.
+func Bearer(credential string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return credential, nil }
 }
 
 // Collection calls one collection, whose documents decode into T: a struct with
@@ -188,6 +197,13 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 	}
 	for name, values := range header {
 		request.Header[name] = values
+	}
+	if c.Credential != nil {
+		credential, err := c.Credential(ctx)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+credential)
 	}
 	sender := c.HTTP
 	if sender == nil {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -233,7 +234,7 @@ func TestTheCodesAreTheServices(t *testing.T) {
 		client.MalformedJSON, client.InvalidParameter, client.Unauthenticated, client.Forbidden, client.UnknownRoute, client.UnknownCollection, client.NotFound,
 		client.MethodNotAllowed, client.NotAcceptable, client.DuplicateKey, client.ReferenceViolation, client.PatchFailed, client.WriteConflict, client.IdempotencyProgress,
 		client.SessionGone, client.VersionConflict, client.PayloadTooLarge, client.UnsupportedMediaType, client.ValidationFailed, client.RequirementFailed, client.ResultTooLarge, client.IdempotencyMismatch,
-		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.Timeout,
+		client.PreconditionRequired, client.TooManyRequests, client.Internal, client.Overloaded, client.DatabaseUnavailable, client.IssuerUnavailable, client.Timeout,
 	}
 	table := fault.Codes()
 	if len(own) != len(table) {
@@ -243,6 +244,28 @@ func TestTheCodesAreTheServices(t *testing.T) {
 		if string(own[i]) != string(info.Code) {
 			t.Errorf("code %d is %s, the service has %s", i, own[i], info.Code)
 		}
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.Header.Get("Authorization")) }))
+	t.Cleanup(server.Close)
+	c := client.New(server.URL)
+	users := client.Of[user](c, "users")
+	call := func() error { return users.Delete(t.Context(), 1, 0) }
+	c.Credential = client.Bearer("sheaf_x")
+	if err := call(); err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("no token is to be had")
+	c.Credential = func(context.Context) (string, error) { return "", gone }
+	if err := call(); !errors.Is(err, gone) {
+		t.Errorf("%v", err)
+	}
+	c.Credential = nil
+	if err := call(); err != nil || !slices.Equal(got, []string{"Bearer sheaf_x", ""}) {
+		t.Errorf("%v: sent %q", err, got)
 	}
 }
 

@@ -41,6 +41,7 @@ const (
 	Internal             Code = "internal"
 	Overloaded           Code = "overloaded"
 	DatabaseUnavailable  Code = "database-unavailable"
+	IssuerUnavailable    Code = "issuer-unavailable"
 	Timeout              Code = "timeout"
 )
 
@@ -85,7 +86,7 @@ func Is(err error, code Code) bool {
 // pass, and it has stored nothing, or stores nothing at all.
 func (e *Error) passes(method string) bool {
 	switch e.Code {
-	case WriteConflict, TooManyRequests, Overloaded:
+	case WriteConflict, TooManyRequests, Overloaded, IssuerUnavailable:
 		return true
 	case DatabaseUnavailable:
 		return method == http.MethodGet

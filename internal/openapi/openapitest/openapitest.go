@@ -61,7 +61,7 @@ func (c *Checker) Check(e Exchange) error {
 func (c *Checker) check(e Exchange) error {
 	found := c.find(e.Path)
 	if found == nil {
-		return c.checkProblem(e, fault.UnknownRoute, fault.UnknownCollection, fault.MethodNotAllowed)
+		return c.checkProblem(e, fault.UnknownRoute, fault.UnknownCollection, fault.MethodNotAllowed, fault.Unauthenticated)
 	}
 	operation, ok := found.operations[e.Method]
 	if e.Method == http.MethodHead && !ok {

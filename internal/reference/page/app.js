@@ -9,6 +9,7 @@ async function main() {
   const state = document.getElementById("state");
   try {
     const response = await fetch("openapi.json", {headers: {Accept: "application/json"}});
+    if (response.status === 401) throw new Error("it is for callers with a key or token; SHEAF_AUTH_PUBLIC_DOCS=true shows it to anybody");
     if (!response.ok) throw new Error(`the service answered ${response.status}`);
     const page = reference(await response.json());
     document.getElementById("contents").replaceChildren(...page.contents);
