@@ -11,8 +11,12 @@ import (
 
 // Aggregate runs a pipeline that its aggregate has bound, and returns all that
 // comes out. Where that is more than the aggregate may answer it is a
-// ResultTooLarge fault.
+// ResultTooLarge fault, and a Forbidden one where the caller may not use a
+// collection that it reads.
 func (e *Engine) Aggregate(ctx context.Context, c *schema.Collection, a *schema.Aggregate, pipeline []bson.Raw) ([]bson.Raw, error) {
+	if err := reachesAggregate(ctx, c, a); err != nil {
+		return nil, err
+	}
 	if a.Timeout > 0 {
 		bounded, cancel := context.WithTimeout(ctx, a.Timeout)
 		defer cancel()

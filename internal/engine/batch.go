@@ -31,9 +31,10 @@ func (e *Engine) Apply(ctx context.Context, writes ...Write) ([]Result, error) {
 //
 // Everything that can be checked without stored state is checked first, for all
 // writes: a ValidationFailed lists every fault of the input at once. One write
-// goes out plainly, several in one transaction.
+// goes out plainly, several in one transaction. Before that comes a Forbidden for
+// collections that the caller may not use.
 func (e *Engine) ApplyBatch(ctx context.Context, b Batch) ([]Result, error) {
-	p := newPlan(b.Writes, time.Now())
+	p := newPlan(ctx, b.Writes, time.Now())
 	if err := p.prepare(&b.Faults); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/coalesce"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -45,9 +46,13 @@ func (e *Engine) SetModel(model *schema.Model) { e.model.Store(model) }
 func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
 
 // Get returns the document with an id, NotFound where there is none and
-// VersionConflict where it does not fulfil the precondition. shard is as that of
+// VersionConflict where it does not fulfil the precondition, Forbidden where the
+// caller may not use the collection. shard is as that of
 // a Write.
 func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
+	if err := reaches(auth.From(ctx), c.Name, ""); err != nil {
+		return nil, err
+	}
 	doc, err := e.store.Get(ctx, c.Name, id, shard)
 	if err != nil {
 		return nil, err

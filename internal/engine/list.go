@@ -14,6 +14,9 @@ import (
 // a count, and one for each relation of its filter and its includes. A page of
 // large documents ends early, at MongoDB's 16 MiB.
 func (e *Engine) List(ctx context.Context, plan *query.Plan) (query.Page, error) {
+	if err := reachesPlan(ctx, plan); err != nil {
+		return query.Page{}, err
+	}
 	where, q, err := e.listQuery(ctx, plan)
 	if err != nil {
 		return query.Page{}, err
@@ -33,6 +36,9 @@ func (e *Engine) List(ctx context.Context, plan *query.Plan) (query.Page, error)
 // Read returns the document with an id, with what the plan includes. Its errors
 // are those of Get and of the includes.
 func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
+	if err := reachesPlan(ctx, plan); err != nil {
+		return nil, err
+	}
 	doc, err := e.Get(ctx, plan.Collection, id, shard, p)
 	if err != nil || len(plan.Includes) == 0 {
 		return doc, err
@@ -105,6 +111,9 @@ type Explanation struct {
 
 // Explain carries a list out and returns how it was found.
 func (e *Engine) Explain(ctx context.Context, plan *query.Plan) (Explanation, error) {
+	if err := reachesPlan(ctx, plan); err != nil {
+		return Explanation{}, err
+	}
 	_, q, err := e.listQuery(ctx, plan)
 	if err != nil {
 		return Explanation{}, err

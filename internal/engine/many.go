@@ -29,7 +29,7 @@ type Changed struct{ Matched, Modified int }
 // one, or none of them. Each is held against the rules, and a fault names the
 // document.
 func (e *Engine) ChangeAll(ctx context.Context, s Selection, w Write) (Changed, error) {
-	p, faults := newPlan([]Write{w}, time.Now()), fault.List{}
+	p, faults := newPlan(ctx, []Write{w}, time.Now()), fault.List{}
 	if err := p.prepare(&faults); err != nil {
 		return Changed{}, err
 	}
@@ -87,6 +87,9 @@ func ofDocument(err error, id bson.RawValue) error {
 // DeleteAll deletes all documents of a selection, or none of them, and returns
 // how many there were.
 func (e *Engine) DeleteAll(ctx context.Context, s Selection) (deleted int, err error) {
+	if err := reachesPlan(ctx, s.Plan); err != nil {
+		return 0, err
+	}
 	c, now := s.Plan.Collection, time.Now().UTC().Truncate(time.Millisecond)
 	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
 		docs, err := e.selected(ctx, s, store.OnlyID)

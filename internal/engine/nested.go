@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -110,6 +111,9 @@ func has(doc bson.Raw, name string) bool {
 
 // relation reads the nested write of one relation.
 func (n nester) relation(relation *schema.Relation, text []byte, pointer string) error {
+	if err := reaches(n.op.caller, relation.Target, strings.TrimPrefix(pointer, n.op.tree.root.pointer)); err != nil {
+		return err
+	}
 	if n.depth >= maxNesting {
 		n.faults.Add(pointer, "depth", "lies more than %d relations deep", maxNesting)
 		text = nil
@@ -239,7 +243,7 @@ func named(members []bsonjson.Member, name string) bool {
 
 // create reads a document to create, with what that brings in turn.
 func (n nester) create(relation *schema.Relation, text []byte, pointer string) (*operation, error) {
-	op := &operation{verb: Create, collection: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
+	op := &operation{verb: Create, caller: n.op.caller, collection: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
 	if relation.Kind != schema.BelongsTo {
 		owner := &target{ids: n.op.collection.ID, create: n.op, owner: true}
 		op.links = append(op.links, &link{relation: relation, many: relation.ByMany, to: []*target{owner}})

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -17,6 +19,7 @@ import (
 // settled.
 type plan struct {
 	writes []Write
+	caller *auth.Principal
 	now    time.Time
 	ops    []*operation
 	// names are the places of writes that have one.
@@ -27,8 +30,8 @@ type plan struct {
 	size int
 }
 
-func newPlan(writes []Write, now time.Time) *plan {
-	return &plan{writes: writes, now: now.UTC().Truncate(time.Millisecond), ops: make([]*operation, len(writes))}
+func newPlan(ctx context.Context, writes []Write, now time.Time) *plan {
+	return &plan{writes: writes, caller: auth.From(ctx), now: now.UTC().Truncate(time.Millisecond), ops: make([]*operation, len(writes))}
 }
 
 // prepare decodes and checks all writes. It gathers the faults of all; text
@@ -59,10 +62,13 @@ func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List)
 	w := p.writes[i]
 	op := &operation{
 		verb: w.Verb, collection: w.Collection, id: w.ID, shard: w.Shard, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
-		now: p.now, minimal: w.Minimal,
+		caller: p.caller, now: p.now, minimal: w.Minimal,
 	}
 	if w.Collection == nil {
 		return op, nil
+	}
+	if err := reaches(p.caller, w.Collection.Name, w.Place); err != nil {
+		return nil, err
 	}
 	if i < len(p.mentions) {
 		p.classify(op, i)

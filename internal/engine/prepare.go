@@ -5,6 +5,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
@@ -16,6 +17,7 @@ import (
 // when or how often it is run.
 type operation struct {
 	verb         Verb
+	caller       *auth.Principal
 	collection   *schema.Collection
 	id           bson.RawValue
 	shard        bson.Raw

@@ -6,6 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -37,6 +38,9 @@ func (r resolver) plain(ctx context.Context, c *schema.Collection, n *filter.Nod
 	relation, ok := c.Relation(n.Path)
 	if !ok { // the binder found it
 		return nil, fault.New(fault.Internal, "the relation %q of a filter is gone", n.Path)
+	}
+	if err := reaches(auth.From(ctx), relation.Target, n.Pointer); err != nil {
+		return nil, err
 	}
 	asked := n.Related()
 	if n.Op == filter.Every {

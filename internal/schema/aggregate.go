@@ -21,6 +21,8 @@ type Aggregate struct {
 	Timeout time.Duration
 	// MaxDocuments is the most that an answer holds.
 	MaxDocuments int
+	// Others are the collections that the pipeline reads beside its own, sorted.
+	Others []string
 
 	// params are the rules of the arguments: an object's.
 	params *rules
@@ -129,6 +131,7 @@ func (c *compiler) aggregate(d *declaration, name string, n *node) *Aggregate {
 	if len(c.problems) == before { // else a mistake may hide a use
 		p.unused(params)
 	}
+	a.Others = slices.Compact(slices.Sorted(slices.Values(p.others)))
 	a.source = appendLiteral(nil, pipeline, anyShape)
 	return a
 }

@@ -12,6 +12,7 @@ func (p *pipelineCompiler) other(k *knowledge) func(*node) template {
 			return template{}
 		}
 		*k = knownFields(target)
+		p.others = append(p.others, target.c.Name)
 		return fixed(target.c.Name)
 	}
 }

@@ -19,6 +19,8 @@ type pipelineCompiler struct {
 	params []*rules
 	// used are the parameters that the pipeline has.
 	used []bool
+	// others are the collections that its stages name.
+	others []string
 	// vars are the variables that an expression can name at this place.
 	vars []string
 }
