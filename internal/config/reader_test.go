@@ -244,17 +244,22 @@ func TestMistypedNamesAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestListenBeyondLoopbackIsWarnedOf(t *testing.T) {
-	for listen, warned := range map[string]bool{
+func TestOpenServesTheLoopbackAlone(t *testing.T) {
+	for listen, refused := range map[string]bool{
 		"127.0.0.1:0": false, "127.9.9.9:1": false, "localhost:80": false, "[::1]:80": false, "[::ffff:127.0.0.1]:80": false,
 		":8080": true, "0.0.0.0:8080": true, "[::]:80": true, "10.0.0.7:80": true, "example.com:80": true,
 	} {
 		_, report := read(t, input{args: []string{"--listen", listen}})
-		if err := report.Err(); err != nil {
-			t.Fatal(err)
+		report.CheckAuth()
+		if got := report.Err() != nil; got != refused {
+			t.Errorf("%s: refused %v, want %v", listen, got, refused)
 		}
-		if got := len(report.Warnings()) > 0; got != warned {
-			t.Errorf("%s: warned %v, want %v", listen, got, warned)
+		if got := len(report.Warnings()) > 0; got == refused {
+			t.Errorf("%s: warned %v", listen, report.Warnings())
+		}
+		_, report = read(t, input{args: []string{"--listen", listen, "--auth=required"}})
+		if report.CheckAuth(); report.Err() != nil || len(report.Warnings()) > 0 {
+			t.Errorf("%s with callers that are known: %v, %q", listen, report.Err(), report.Warnings())
 		}
 	}
 }

@@ -125,12 +125,13 @@ Every setting has a flag and an environment name, and every command takes them a
 const outro = `
 ## Secrets
 
-` + "`MONGODB_URI`" + ` holds a password. Set it by the environment, or put it into a file and name that by ` + "`MONGODB_URI_FILE`" + `, as container platforms do; a flag can be read by everyone on the machine. No log, error or printed configuration shows the password.
+` + "`MONGODB_URI`" + ` holds a password. Set it by the environment, or put it into a file and name that by ` + "`MONGODB_URI_FILE`" + `, as container platforms do; a flag can be read by everyone on the machine. The same holds for ` + "`SHEAF_AUTH_JWT_SECRET`, and `SHEAF_AUTH_JWT_PUBLIC_KEYS_FILE`" + ` names a PEM file. No log, error or printed configuration shows the password.
 
 ## Production
 
 With ` + "`SHEAF_ENV=production`" + ` the service does not start
 
+- with ` + "`SHEAF_AUTH=open`" + `: callers prove who they are, by an API key or a token ([security.md](security.md));
 - without ` + "`MONGODB_URI`" + `: there is no private mongod in production;
 - without TLS to MongoDB (` + "`tls=true` in the options of the connection string, or `mongodb+srv://`" + `), or with TLS that leaves the server's certificate unverified, unless ` + "`SHEAF_ALLOW_PLAINTEXT=true`" + ` says so. A certificate of one's own authority is verified with ` + "`SHEAF_MONGODB_CA_FILE`" + `.
 
