@@ -20,6 +20,7 @@ type grammar struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the collections of the schema folder over HTTP."`
 	Schema  schemaCommand  `cmd:"" help:"Check and show schema files."`
 	Import  importCommand  `cmd:"" help:"Import the documents of a JSON or NDJSON file into a collection."`
+	Keys    keysCommand    `cmd:"" help:"Create, list, revoke and rotate API keys."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a service and measure the rate, the latencies and the errors."`
 	Mongod  mongodCommand  `cmd:"" help:"Print the URI of the data folder's private mongod; start it where none runs."`
 	Show    configCommand  `cmd:"" name:"config" help:"Print the effective settings and where each comes from."`

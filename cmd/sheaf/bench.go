@@ -15,6 +15,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/bench"
 	"github.com/sheafdb/sheaf/internal/mongod"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -157,17 +158,33 @@ func startSelf(ctx context.Context, schema, database string, server *mongod.Serv
 	if err != nil {
 		return nil, err
 	}
-	return bench.Start(ctx, "sheaf", program, []string{"serve"}, []string{
+	key, err := benchKey(ctx, database, server)
+	if err != nil {
+		return nil, err
+	}
+	return bench.Start(ctx, "sheaf", program, []string{"serve"}, []string{"Authorization: Bearer " + key}, []string{
 		"SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0", "SHEAF_SCHEMA=" + schema,
 		"MONGODB_URI=" + server.URI(), "MONGODB_DATABASE=" + database,
 	}, server.PID())
+}
+
+// benchKey makes an API key: production serves nobody without one.
+func benchKey(ctx context.Context, database string, server *mongod.Server) (text string, err error) {
+	s, err := store.Open(ctx, store.Options{URI: server.URI(), Database: database})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	id := auth.NewKeyID()
+	text, hash := auth.NewSecret(id)
+	return text, s.CreateKey(ctx, auth.Key{ID: id, Name: "bench", Secrets: []auth.Secret{{Hash: hash}}, CreatedAt: time.Now()})
 }
 
 func (c *benchCommand) startOther(ctx context.Context, server *mongod.Server) (*bench.Service, error) {
 	if c.Against == "" {
 		return nil, nil //nolint:nilnil // there is no other service
 	}
-	return bench.Start(ctx, "by hand", c.Against, nil, []string{"MONGODB_URI=" + server.URI()}, server.PID())
+	return bench.Start(ctx, "by hand", c.Against, nil, nil, []string{"MONGODB_URI=" + server.URI()}, server.PID())
 }
 
 func (c *benchCommand) print(w io.Writer, report bench.Report) error {

@@ -11,6 +11,7 @@ func (c *configCommand) Run(a *app) error {
 	if c.JSON {
 		write = a.report.WriteJSON
 	}
+	a.report.CheckAuth()
 	settled := a.settledDatabase()
 	if err := write(a.stdout); err != nil {
 		return err

@@ -26,6 +26,7 @@ const collectAt = 400
 // Run serves until ctx is cancelled. It says that it listens once MongoDB
 // answers and has the collections and indexes of the schema.
 func (c *serveCommand) Run(ctx context.Context, a *app) error {
+	a.report.CheckAuth()
 	if err := a.settledDatabase(); err != nil {
 		return err
 	}
@@ -48,25 +49,31 @@ func (c *serveCommand) Run(ctx context.Context, a *app) error {
 	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
 }
 
-// serve prepares the database for the model and answers requests; a model that
-// the schema files come to hold takes its place. It ends when ctx does, and with an
-// error when the private mongod ends before.
+// serve provides for the model and answers requests. It ends when ctx does, and
+// with an error when the private mongod ends before.
 func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer) error {
-	if err := a.prepare(ctx, db, model); err != nil {
+	report, err := db.Store.Provision(ctx, model)
+	if err != nil {
 		return err
 	}
-	keeper := a.keeper(engine.New(db.Store, model), db)
-	service := api.New(keeper.Engine, api.Options{
+	if !report.Empty() {
+		a.log.InfoContext(ctx, "collections made ready", "collections", report.Collections, "validators", report.Validators, "indexes", report.Indexes)
+	}
+	who, err := a.authenticator(ctx, db.Store)
+	if err != nil {
+		return err
+	}
+	service := api.New(engine.New(db.Store, model), api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
 		Limits:    listLimits(a.config.HTTP),
+		Auth:      who, PublicDocs: a.config.Auth.PublicDocs,
 		Sessions: engine.SessionLimits{
 			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
 		},
 		Instance:  a.config.Transactions.Instance,
 		Explain:   a.config.HTTP.Explain,
 		Unindexed: api.Policy(a.config.HTTP.Unindexed),
-		Stale:     keeper.Stale,
 		Version:   versionName(),
 		Observer:  observer,
 		Log:       a.log,
@@ -74,8 +81,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer watch(db, cancel)()
-	defer a.follow(ctx, keeper)()
-	err := serveHTTP(ctx, a.config.HTTP, service, a.invite(model), service.Stop, a.stdout, a.log)
+	err = serveHTTP(ctx, a.config.HTTP, service, a.invite(model), service.Stop, a.stdout, a.log)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}

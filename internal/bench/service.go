@@ -47,18 +47,23 @@ func At(rawURL string, headers []string) (*Service, error) {
 	if u.Port() == "" {
 		s.address = net.JoinHostPort(u.Hostname(), map[bool]string{false: "80", true: "443"}[s.tls])
 	}
+	return s, s.send(headers)
+}
+
+// send adds headers to every request.
+func (s *Service) send(headers []string) error {
 	for _, line := range headers {
 		if !strings.Contains(line, ": ") || strings.ContainsAny(line, "\r\n") {
-			return nil, fmt.Errorf("%q is not a header, such as \"Authorization: Bearer …\"", line)
+			return fmt.Errorf("%q is not a header, such as \"Authorization: Bearer …\"", line)
 		}
 		s.header += line + "\r\n"
 	}
-	return s, nil
+	return nil
 }
 
 // Start runs a program and waits for its line "listening on URL". Its log is
-// discarded, but written. mongo is the process id of the database that it uses.
-func Start(ctx context.Context, name, program string, args, environ []string, mongo int) (*Service, error) {
+// discarded, but written. Headers are those of every request, as for At. mongo is the process id of the database that it uses.
+func Start(ctx context.Context, name, program string, args, headers, environ []string, mongo int) (*Service, error) {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Env = append(os.Environ(), environ...)
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -82,7 +87,7 @@ func Start(ctx context.Context, name, program string, args, environ []string, mo
 	}
 	s := &Service{Name: name, address: address, process: command, mongo: mongo, ready: time.Since(began)}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	return s, nil
+	return s, s.send(headers)
 }
 
 // Ready is how long it took from the start to the first line.

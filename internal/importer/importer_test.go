@@ -35,9 +35,7 @@ type target struct {
 	database   string
 	store      *store.Store
 	collection *schema.Collection
-	mode       importer.Mode
 	refusals   []importer.Refusal
-	results    []importer.Result
 	now        time.Time
 }
 
@@ -72,14 +70,11 @@ func fromText(text string) fstest.MapFS {
 
 func (g *target) run(ctx context.Context, input io.Reader) (importer.Counts, error) {
 	g.t.Helper()
-	g.refusals, g.results = nil, nil
+	g.refusals = nil
 	return importer.Run(ctx, importer.Options{
-		Store: g.store, Collection: g.collection, Mode: g.mode, Input: input, Now: g.now,
-		Told: func(r importer.Result) error {
-			g.results = append(g.results, r)
-			if r.Outcome == importer.Refused {
-				g.refusals = append(g.refusals, r.Refusal())
-			}
+		Store: g.store, Collection: g.collection, Input: input, Now: g.now,
+		Refused: func(r importer.Refusal) error {
+			g.refusals = append(g.refusals, r)
 			return nil
 		},
 	})
@@ -89,10 +84,7 @@ func (g *target) run(ctx context.Context, input io.Reader) (importer.Counts, err
 func (g *target) expect(text string, imported, present, refused int64) {
 	g.t.Helper()
 	got, err := g.run(g.t.Context(), strings.NewReader(text))
-	want := importer.Counts{
-		Read: imported + present + refused, Imported: imported, Present: present, Refused: refused,
-		Bytes: int64(len(text)), Lines: int64(strings.Count(text, "\n")),
-	}
+	want := importer.Counts{Read: imported + present + refused, Imported: imported, Present: present, Refused: refused, Bytes: int64(len(text))}
 	if err != nil || got != want {
 		g.t.Fatalf("counts %+v (%v), want %+v; refused: %+v", got, err, want, g.refusals)
 	}
@@ -463,7 +455,7 @@ func TestAFailureToKeepRefusalsEndsTheRun(t *testing.T) {
 	full := errors.New("the disk is full")
 	_, err := importer.Run(t.Context(), importer.Options{
 		Store: g.store, Collection: g.collection, Input: strings.NewReader("{}\n" + lines(0, 5000)),
-		Told: func(importer.Result) error { return full },
+		Refused: func(importer.Refusal) error { return full },
 	})
 	if !errors.Is(err, full) {
 		t.Errorf("the error is %v", err)

@@ -23,11 +23,7 @@ import (
 // where a goroutine is left. A package whose tests call Mongo has
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
-func Main(m *testing.M) { os.Exit(Run(m)) }
-
-// Run is Main for a package whose TestMain has more to do. It returns the exit
-// code.
-func Run(m *testing.M) int {
+func Main(m *testing.M) {
 	shared.managed = true
 	code := m.Run()
 	if err := shared.stop(); err != nil {
@@ -38,7 +34,7 @@ func Run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "testkit:", err)
 		code = 1
 	}
-	return code
+	os.Exit(code)
 }
 
 // Mongo returns the connection string of the test program's mongod, a replica
