@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/sheafdb/sheaf/internal/config"
+	"github.com/sheafdb/sheaf/internal/keepalive"
 )
 
 // serveHTTP answers requests by handler until ctx is cancelled, then stops
@@ -23,7 +24,7 @@ func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, 
 	}
 	server := newHTTPServer(settings, handler, log)
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- keepalive.Serve(server, listener) }()
 	url := "http://" + listener.Addr().String()
 	if _, err := fmt.Fprintf(stdout, "listening on %s\n", url); err != nil {
 		return errors.Join(err, server.Close())

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/config"
@@ -18,11 +16,6 @@ import (
 // serveCommand is the service.
 type serveCommand struct{}
 
-// collectAt is how much the heap grows before it is collected, in percent of
-// what is in use. A service holds a few MB and makes much that is soon garbage:
-// at Go's own 100 a quarter of its time would go to the collector.
-const collectAt = 400
-
 // Run serves until ctx is cancelled. It says that it listens once MongoDB
 // answers and has the collections and indexes of the schema.
 func (c *serveCommand) Run(ctx context.Context, a *app) error {
@@ -30,9 +23,7 @@ func (c *serveCommand) Run(ctx context.Context, a *app) error {
 	if err := a.settledDatabase(); err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	tuneCollector()
 	model, err := a.loadSchema("")
 	if err != nil {
 		return err

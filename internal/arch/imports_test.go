@@ -39,12 +39,17 @@ var allowed = map[string][]string{
 	"internal/migrate":             {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema", "internal/store"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/config":              {"internal/nearest"},
+	"internal/keepalive":           {},
 	"internal/mongod":              {},
 	"internal/testkit":             {"internal/mongod", "internal/store", "internal/openapi/openapitest"},
 	"internal/bench":               {},
 	"internal/bench/handwritten":   {},
-	"cmd/sheaf": {"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config", "internal/engine", "internal/fault", "internal/importer", "internal/migrate", "internal/mongod",
-		"internal/observe", "internal/query", "internal/schema", "internal/store"},
+	"cmd/sheaf": {
+		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
+		"internal/engine", "internal/fault", "internal/importer", "internal/keepalive",
+		"internal/migrate", "internal/mongod",
+		"internal/observe", "internal/query", "internal/schema", "internal/store",
+	},
 }
 
 // keepers lists what only some packages may use: the reason is in

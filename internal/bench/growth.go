@@ -240,7 +240,7 @@ func (g *Grown) HoldIdle(ctx context.Context, numbers []int) ([]IdleRow, error) 
 
 // settle lets what the last requests left behind come to its end.
 func settle(ctx context.Context) error {
-	const pause = 3 * time.Second
+	const pause = 5 * time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
