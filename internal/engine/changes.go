@@ -146,7 +146,7 @@ func (e *Engine) storeStates(ctx context.Context, collection *schema.Collection,
 		}
 	}
 	if len(docs) > 0 {
-		failures, err := e.store.ReplaceMany(ctx, collection.Name, docs)
+		failures, err := e.store.ReplaceMany(ctx, collection, docs)
 		if err != nil {
 			return nil, err
 		}

@@ -284,14 +284,18 @@ func (g *group) save(ctx context.Context) (refused *planCall, err error) {
 				return nil, err
 			}
 		}
-		if refused, err := changes.by(ctx, c.Name, g.store.ReplaceMany); err != nil || refused != nil {
+		if refused, err := changes.by(ctx, c, g.store.ReplaceMany); err != nil || refused != nil {
 			return refused, err
 		}
-		if refused, err := creates.by(ctx, c.Name, g.store.InsertMany); err != nil || refused != nil {
+		if refused, err := creates.by(ctx, c, g.insertMany); err != nil || refused != nil {
 			return refused, err
 		}
 	}
 	return nil, g.store.Share(ctx, distinct(shared, created))
+}
+
+func (g *group) insertMany(ctx context.Context, c *schema.Collection, docs []bson.Raw) ([]store.Failure, error) {
+	return g.store.InsertMany(ctx, c.Name, docs)
 }
 
 // toStore is documents that are stored by one command.
@@ -306,17 +310,17 @@ func (t *toStore) add(h *held) {
 
 // by stores the documents. It returns the batch whose document is refused, with
 // the error.
-func (t *toStore) by(ctx context.Context, collection string, write func(context.Context, string, []bson.Raw) ([]store.Failure, error)) (*planCall, error) {
+func (t *toStore) by(ctx context.Context, c *schema.Collection, write func(context.Context, *schema.Collection, []bson.Raw) ([]store.Failure, error)) (*planCall, error) {
 	if len(t.docs) == 0 {
 		return nil, nil
 	}
-	failures, err := write(ctx, collection, t.docs)
+	failures, err := write(ctx, c, t.docs)
 	if err != nil || len(failures) == 0 {
 		return nil, err
 	}
 	first := failures[0]
 	refused := t.calls[first.Index]
-	return refused, located(first.Err, refused.Request.about(t.docs[first.Index].Lookup("_id"), collection))
+	return refused, located(first.Err, refused.Request.about(t.docs[first.Index].Lookup("_id"), c.Name))
 }
 
 // about returns the last operation about a document.

@@ -47,7 +47,7 @@ func (e *Engine) ChangeAll(ctx context.Context, s Selection, w Write) (Changed, 
 		if len(next) == 0 {
 			return nil
 		}
-		failures, err := e.store.ReplaceMany(ctx, s.Plan.Collection.Name, next)
+		failures, err := e.store.ReplaceMany(ctx, s.Plan.Collection, next)
 		if err != nil {
 			return err
 		}

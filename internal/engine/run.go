@@ -204,7 +204,7 @@ func takenID(err error) bool {
 
 // replaceAll stores documents in the place of those with their ids.
 func (e *Engine) replaceAll(ctx context.Context, c *schema.Collection, docs []bson.Raw) error {
-	failures, err := e.store.ReplaceMany(ctx, c.Name, docs)
+	failures, err := e.store.ReplaceMany(ctx, c, docs)
 	if err == nil && len(failures) > 0 {
 		return failures[0].Err
 	}

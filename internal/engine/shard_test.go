@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
@@ -128,6 +130,38 @@ func TestFiltersHoldTheShardKey(t *testing.T) {
 		if got := filters(); !slices.Equal(got, step.want) {
 			t.Errorf("%s: %q, want %q", step.name, got, step.want)
 		}
+	}
+}
+
+func TestChangesByAFilterHoldTheShardKey(t *testing.T) {
+	t.Parallel()
+	model, err := schema.Load(fstest.MapFS{"orders.yaml": {Data: []byte(
+		"collection: orders\nid: increment\nfields: {tenantId: {type: string, required: true}, n: {type: int}}\nshard_key: [tenantId]\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri, db := testkit.Mongo(t)
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	e := engine.New(s, model)
+	provision(t, e, s)
+	orders, _ := model.Lookup("orders")
+	apply(t, e, create(orders, "", `{"tenantId":"a","n":0}`), create(orders, "", `{"tenantId":"b","n":0}`))
+	plan, err := query.ParseSelection(url.Values{"n": {"0"}}, query.Limits{}).Plan(orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filters := profile(t, uri, db)
+	changed, err := e.ChangeAll(t.Context(), engine.Selection{Plan: plan, Most: 10}, engine.Write{Verb: engine.Update, Collection: orders, Body: []byte(`{"$inc":{"n":1}}`)})
+	if err != nil || changed.Modified != 2 {
+		t.Fatalf("%+v, %v", changed, err)
+	}
+	const write = "q _id tenantId"
+	if got, want := filters(), []string{"find n", write, write}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -56,6 +56,48 @@ func raw(t *testing.T, doc bson.D) bson.Raw {
 	return data
 }
 
+// The batches under way of one collection must not keep another waiting, however
+// many requests wait for the first.
+func TestABusyCollectionLeavesOthersInPeace(t *testing.T) {
+	t.Parallel()
+	uri, db := testkit.Mongo(t)
+	hold := make(chan struct{})
+	observer := observe.New(observe.Subscriber{Command: func(_ context.Context, c observe.Command) {
+		if c.Collection == "busy" && c.Name == "find" {
+			<-hold // the driver waits for its monitor
+		}
+	}})
+	s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, Observer: observer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	const busy, calm = 500, 20
+	var group sync.WaitGroup
+	var answered atomic.Int64
+	for i := range busy {
+		group.Go(func() {
+			if _, err := s.Get(t.Context(), "busy", value(t, i), nil); !fault.Is(err, fault.NotFound) {
+				t.Errorf("busy: %v", err)
+			}
+			answered.Add(1)
+		})
+	}
+	for i := range calm {
+		if err := s.Insert(t.Context(), "calm", raw(t, bson.D{{Key: "_id", Value: i}})); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Get(t.Context(), "calm", value(t, i), nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := answered.Load(); n > 0 {
+		t.Errorf("%d were answered of the collection that is held", n)
+	}
+	close(hold)
+	group.Wait()
+}
+
 func TestCoalescedRequestsGetTheirOwnAnswers(t *testing.T) {
 	t.Parallel()
 	s, inserts := counted(t, "insert")

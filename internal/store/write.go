@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // maxDocument is the size of MongoDB's largest document, in bytes.
@@ -197,19 +198,19 @@ func (s *Store) DeleteMany(ctx context.Context, collection string, ids []bson.Ra
 	return result.DeletedCount, nil
 }
 
-// ReplaceMany puts documents in the place of those with their ids. What is
-// refused is told as InsertMany does.
-func (s *Store) ReplaceMany(ctx context.Context, collection string, docs []bson.Raw) ([]Failure, error) {
-	ctx, done, err := s.write(ctx, collection)
+// ReplaceMany puts documents in the place of those with their ids, whose shard
+// key is the same. What is refused is told as InsertMany does.
+func (s *Store) ReplaceMany(ctx context.Context, c *schema.Collection, docs []bson.Raw) ([]Failure, error) {
+	ctx, done, err := s.write(ctx, c.Name)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	models := make([]mongo.WriteModel, len(docs))
 	for i, doc := range docs {
-		models[i] = mongo.NewReplaceOneModel().SetFilter(byID(doc.Lookup("_id"))).SetReplacement(doc)
+		models[i] = mongo.NewReplaceOneModel().SetFilter(onShard(byID(doc.Lookup("_id")), c.ShardKey.Of(doc))).SetReplacement(doc)
 	}
-	_, err = s.collection(collection).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	_, err = s.collection(c.Name).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 	return s.refusals(ctx, err)
 }
 
