@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
+
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/importer"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -18,6 +20,7 @@ import (
 type importCommand struct {
 	Collection string `arg:"" help:"The collection, as the schema names it."`
 	File       string `arg:"" help:"NDJSON, a JSON array, or JSON documents in a row; MongoDB's Extended JSON too. - is the standard input."`
+	Mode       string `name:"mode" enum:"create,upsert,merge" default:"create" help:"What becomes of a document that is there already: create leaves it, and refuses another content; upsert replaces it; merge changes it by a merge patch (RFC 7396)."`
 	Refused    string `name:"refused" placeholder:"PATH" help:"File for the documents that are refused, with reasons: FILE.refused.ndjson where it is left out."`
 }
 
@@ -40,8 +43,10 @@ func (c *importCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = input.Close() }()
-	return c.into(ctx, a, model, importer.Options{Collection: collection, Input: input}, size)
+	return c.into(ctx, a, model, importer.Options{Collection: collection, Mode: modes[c.Mode], Input: input}, size)
 }
+
+var modes = map[string]importer.Mode{"create": importer.Create, "upsert": importer.Upsert, "merge": importer.Merge}
 
 // open opens the file. Its size is -1 where it is not known.
 func (c *importCommand) open(a *app) (io.ReadCloser, int64, error) {
@@ -90,20 +95,39 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 		return err
 	}
 	started := time.Now()
-	meter := newImportMeter(a.stderr, c.Collection, size)
+	meter := newMeter(a.stderr, c.Collection, size, progressbar.OptionShowBytes(true))
 	refused := &refusedFile{path: c.refusedPath(), named: c.Refused != ""}
-	o.Store, o.Now, o.Progress, o.Refused = db.Store, started, meter.show, refused.add
+	o.Store, o.Now, o.Progress, o.Told = db.Store, started, showImport(meter), refused.told
 	counts, err := importer.Run(ctx, o)
 	meter.finish()
 	_, dangling := errors.AsType[*importer.DanglingError](err)
-	err = errors.Join(explain(err), refused.close(err == nil || dangling))
+	if whole := err == nil || dangling; !whole {
+		c.tellPoint(a.stderr, counts)
+	}
+	err = errors.Join(c.explain(err), refused.close(err == nil || dangling))
 	return errors.Join(err, c.summary(a.stdout, counts, time.Since(started)))
+}
+
+// tellPoint says how far an import came that did not come to its end.
+func (c *importCommand) tellPoint(w io.Writer, n importer.Counts) {
+	_, _ = fmt.Fprintf(w, "sheaf: stopped after line %d, byte %d of %s: all before is dealt with, and the same command again goes on from there\n", n.Lines, n.Bytes, inputName(c.File))
+}
+
+func inputName(file string) string {
+	if file == "-" {
+		return "the standard input"
+	}
+	return file
 }
 
 // summary prints the counts, and is an error where documents were refused.
 func (c *importCommand) summary(w io.Writer, n importer.Counts, took time.Duration) error {
-	_, err := fmt.Fprintf(w, "read %d, imported %d, already there %d, refused %d, in %.1fs\n",
-		n.Read, n.Imported, n.Present, n.Refused, took.Seconds())
+	changed := ""
+	if c.Mode != "create" {
+		changed = fmt.Sprintf("changed %d, ", n.Changed)
+	}
+	_, err := fmt.Fprintf(w, "read %d, imported %d, %salready there %d, refused %d, in %.1fs\n",
+		n.Read, n.Imported, changed, n.Present, n.Refused, took.Seconds())
 	if n.Refused > 0 {
 		return errors.Join(err, fmt.Errorf("%d %s refused; %s has the reasons", n.Refused, wereDocuments(n.Refused), c.refusedPath()))
 	}
@@ -117,10 +141,13 @@ func wereDocuments(n int64) string {
 	return "documents were"
 }
 
-// explain says what to do about an import that did not come to its end.
-func explain(err error) error {
+// explain says what to do about input that cannot be read.
+func (c *importCommand) explain(err error) error {
+	if e, ok := errors.AsType[*importer.InputError](err); ok && e.Filter != "" {
+		return fmt.Errorf("%w; try %s %s | sheaf import %s -", e, e.Filter, c.File, c.Collection)
+	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return fmt.Errorf("%s; what is imported stays, and the same command again goes on from there", plainText(err))
+		return errors.New(plainText(err))
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,13 +12,21 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
 // TestMain makes this test program the sheaf of the scripts, where it is called
 // by that name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sheaf": main})
+	testscript.Main(managed{m}, map[string]func(){"sheaf": main})
 }
+
+// managed are the tests, some of which share a mongod.
+type managed struct{ *testing.M }
+
+// Run runs the tests.
+func (m managed) Run() int { return testkit.Run(m.M) }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -30,7 +39,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PROGRAMS", programs())
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "unhex": unhex},
 	})
 }
 
@@ -61,6 +70,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
 	}
+}
+
+// unhex writes a file of bytes: unhex FILE HEX...
+func unhex(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: unhex FILE HEX...")
+	}
+	data, err := hex.DecodeString(strings.Join(args[1:], ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
 }
 
 // await waits until a file is there and matches a pattern: await FILE PATTERN.

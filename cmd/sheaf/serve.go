@@ -40,21 +40,19 @@ func (c *serveCommand) Run(ctx context.Context, a *app) error {
 	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
 }
 
-// serve provides for the model and answers requests. It ends when ctx does, and
-// with an error when the private mongod ends before.
+// serve prepares the database for the model and answers requests; a model that
+// the schema files come to hold takes its place. It ends when ctx does, and with an
+// error when the private mongod ends before.
 func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer) error {
-	report, err := db.Store.Provision(ctx, model)
-	if err != nil {
+	if err := a.prepare(ctx, db, model); err != nil {
 		return err
-	}
-	if !report.Empty() {
-		a.log.InfoContext(ctx, "collections made ready", "collections", report.Collections, "validators", report.Validators, "indexes", report.Indexes)
 	}
 	who, err := a.authenticator(ctx, db.Store)
 	if err != nil {
 		return err
 	}
-	service := api.New(engine.New(db.Store, model), api.Options{
+	keeper := a.keeper(engine.New(db.Store, model), db)
+	service := api.New(keeper.Engine, api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
 		Limits:    listLimits(a.config.HTTP),
@@ -65,6 +63,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		Instance:  a.config.Transactions.Instance,
 		Explain:   a.config.HTTP.Explain,
 		Unindexed: api.Policy(a.config.HTTP.Unindexed),
+		Stale:     keeper.Stale,
 		Version:   versionName(),
 		Observer:  observer,
 		Log:       a.log,
@@ -72,6 +71,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer watch(db, cancel)()
+	defer a.follow(ctx, keeper)()
 	err = serveHTTP(ctx, a.config.HTTP, service, a.invite(model), service.Stop, a.stdout, a.log)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)

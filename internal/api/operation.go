@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/openapi"
 	"github.com/sheafdb/sheaf/internal/reference"
@@ -14,13 +15,15 @@ import (
 )
 
 // live tells that the process answers; it asks nothing of the database.
-func live(x *exchange) error { return x.sendStatus() }
+func live(x *exchange) error { return x.sendStatus([]byte(`{"status":"ok"}`)) }
 
 // readyTimeout bounds the ping of a readiness check.
 const readyTimeout = 2 * time.Second
 
 // ready tells whether requests can be served: not while the service is ending,
-// and not while the database takes no writes.
+// and not while the database takes no writes. They can be by a model that is not
+// that of the schema files, so a faulty file does not end the service everywhere
+// at once; the answer tells of it.
 func ready(x *exchange) error {
 	if x.service.stopping.Load() {
 		return fault.New(fault.DatabaseUnavailable, "the service is stopping")
@@ -30,12 +33,18 @@ func ready(x *exchange) error {
 	if err := x.service.engine.Ping(ctx); err != nil {
 		return fault.Wrap(err, fault.DatabaseUnavailable, "the database cannot be reached")
 	}
-	return x.sendStatus()
+	if stale := x.service.options.Stale; stale != nil {
+		if reason := stale(); reason != "" {
+			body := bsonjson.AppendValue([]byte(`{"status":"stale","detail":`), bsonjson.StringValue(reason))
+			return x.sendStatus(append(body, '}'))
+		}
+	}
+	return x.sendStatus([]byte(`{"status":"ok"}`))
 }
 
-func (x *exchange) sendStatus() error {
+func (x *exchange) sendStatus(body []byte) error {
 	x.Header().Set("Cache-Control", "no-store")
-	return x.sendStatic(mediaJSON, []byte(`{"status":"ok"}`))
+	return x.sendStatic(mediaJSON, body)
 }
 
 // sendStatic answers with bytes that are there.

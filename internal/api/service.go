@@ -42,6 +42,9 @@ type Options struct {
 	// of one that no index serves.
 	Explain   bool
 	Unindexed Policy
+	// Stale returns why the model that serves is not that of the schema files, ""
+	// where it is; nil for a model that stays.
+	Stale func() string
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +31,10 @@ type Options struct {
 	// Extended also admits MongoDB Extended JSON, version 1 and 2, where the
 	// wrapped value fits the field, and _id for id.
 	Extended bool
+	// Exact admits, with Extended and where any value may stand, those of types
+	// that no schema declares as well, and keeps ints of 32 bits: what comes from
+	// an export is stored as it was.
+	Exact bool
 	// Pointer is put before the pointer of every fault.
 	Pointer string
 }
@@ -42,8 +47,33 @@ type Decoded struct {
 	// System holds the system fields that were sent, by System; the others
 	// have the zero RawValue.
 	System [systemCount]bson.RawValue
+	// places are where the system fields came.
+	places [systemCount]place
+	// Defaulted is set where a default was filled in.
+	Defaulted bool
 	// Apart holds the members whose fields say so, in their order.
 	Apart []Member
+}
+
+// place is where a system field came: before the byte of Body at offset, and as
+// the how many-th of the system fields.
+type place struct{ offset, turn int }
+
+// Whole returns the document with its system fields where they came, but for
+// the id, which MongoDB has first.
+func (d Decoded) Whole(id bson.RawValue) bson.Raw {
+	fields := [...]System{Version, CreatedAt, UpdatedAt}
+	sent := slices.DeleteFunc(fields[:], func(s System) bool { return d.System[s].Type == 0 })
+	slices.SortFunc(sent, func(a, b System) int { return d.places[a].turn - d.places[b].turn })
+	b := NewBuilder(len(d.Body)+96).Append("_id", id)
+	at := 4
+	for _, s := range sent {
+		b.dst = append(b.dst, d.Body[at:d.places[s].offset]...)
+		b.Append(s.Stored(), d.System[s])
+		at = d.places[s].offset
+	}
+	b.dst = append(b.dst, d.Body[at:len(d.Body)-1]...)
+	return b.Document()
 }
 
 // Member is a member of an object as it was sent.
@@ -70,7 +100,7 @@ func Decode(src []byte, fields *Fields, opts Options, faults *fault.List) (Decod
 	if err := d.end(); err != nil {
 		return Decoded{}, err
 	}
-	return Decoded{Body: d.dst, System: d.system, Apart: d.apart}, nil
+	return Decoded{Body: d.dst, System: d.system, places: d.places, Defaulted: d.defaulted, Apart: d.apart}, nil
 }
 
 // DecodeValue reads one JSON value of a shape. A value that does not fit is
@@ -129,8 +159,12 @@ type decoder struct {
 	// names are the undeclared member names of the objects that are open.
 	names  [][]byte
 	system [systemCount]bson.RawValue
-	apart  []Member
-	depth  int
+	places [systemCount]place
+	// sent counts the system fields; defaulted is set where a default was filled in.
+	sent      int
+	defaulted bool
+	apart     []Member
+	depth     int
 	// muted counts the values around this one whose faults are not told.
 	muted int
 }
@@ -324,8 +358,13 @@ func (d *decoder) base64(text []byte, subtype byte) bool {
 }
 
 func (d *decoder) objectValue(shape *Shape) (bson.Type, bool, error) {
-	if d.opts.Extended && d.isWrapper() {
-		return d.wrapper(shape)
+	if d.opts.Extended {
+		switch name := d.wrapperName(); {
+		case IsWrapper(name):
+			return d.wrapper(shape)
+		case d.opts.Exact && shape.Kind == Any && isForeign(name):
+			return d.foreign()
+		}
 	}
 	switch shape.Kind {
 	case Object:
@@ -523,6 +562,8 @@ func (d *decoder) member(fields *Fields, i int, name []byte, top bool) error {
 	case top && system != NotSystem:
 		d.system[system] = bson.RawValue{Type: kind, Value: append([]byte(nil), d.dst[first:]...)}
 		d.dst = d.dst[:start]
+		d.places[system] = place{start, d.sent}
+		d.sent++
 	default:
 		d.dst[start] = byte(kind)
 	}
@@ -621,7 +662,7 @@ func (d *decoder) defaults(fields *Fields, seen bits) {
 	for i := range fields.all {
 		field := &fields.all[i]
 		if field.Default != nil && !seen.has(i) {
-			d.dst = appendDefault(d.dst, field, d.opts.Now)
+			d.dst, d.defaulted = appendDefault(d.dst, field, d.opts.Now), true
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -42,14 +43,49 @@ func (d *decoder) wrapped(name string) (bson.Type, bool, error) {
 	return d.wrappedNumber(&Shape{Kind: Int})
 }
 
-// isWrapper reports whether the object at pos stands for one value.
-func (d *decoder) isWrapper() bool {
+// wrapperName returns the name of the first member of the object at pos where
+// it begins with "$", else nothing.
+func (d *decoder) wrapperName() string {
 	look := scanner{src: d.src, pos: d.pos + 1}
-	if look.peek() != '"' {
-		return false
+	if look.peek() != '"' || !bytes.HasPrefix(look.src[look.pos:], []byte(`"$`)) {
+		return ""
 	}
 	name, err := look.string()
-	return err == nil && IsWrapper(string(name))
+	if err != nil {
+		return ""
+	}
+	return string(name)
+}
+
+// isForeign reports whether an object that begins with this member stands for a
+// value of a type that no schema declares.
+func isForeign(name string) bool {
+	switch name {
+	case "$regularExpression", "$timestamp", "$minKey", "$maxKey", "$code", "$symbol", "$undefined", "$dbPointer":
+		return true
+	}
+	return false
+}
+
+// foreign consumes an object that stands for a value of a type that no schema
+// declares. They are rare, so what the driver costs does not matter.
+func (d *decoder) foreign() (bson.Type, bool, error) {
+	start := d.pos
+	d.opts.Extended = false
+	err := d.skip()
+	d.opts.Extended = true
+	if err != nil {
+		return 0, false, err
+	}
+	text := d.src[start:d.pos]
+	var doc bson.Raw
+	err = bson.UnmarshalExtJSON(slices.Concat([]byte(`{"v":`), text, []byte("}")), true, &doc)
+	value := doc.Lookup("v")
+	if err != nil || value.Type == bson.TypeEmbeddedDocument {
+		return 0, d.badFormat("Extended JSON", text), nil
+	}
+	d.dst = append(d.dst, value.Value...)
+	return value.Type, true, nil
 }
 
 // wrapper consumes an object that stands for one value and appends the value as
@@ -58,13 +94,13 @@ func (d *decoder) wrapper(shape *Shape) (bson.Type, bool, error) {
 	if err := d.open(); err != nil {
 		return 0, false, err
 	}
-	name, err := d.memberName()
+	text, err := d.memberName()
 	if err != nil {
 		return 0, false, err
 	}
-	start := len(d.dst)
+	name, start := string(text), len(d.dst)
 	d.peek()
-	kind, ok, err := d.wrapped(string(name))
+	kind, ok, err := d.wrapped(name)
 	if err != nil {
 		return 0, false, err
 	}
@@ -77,6 +113,11 @@ func (d *decoder) wrapper(shape *Shape) (bson.Type, bool, error) {
 	}
 	value := bson.RawValue{Type: kind, Value: append([]byte(nil), d.dst[start:]...)}
 	d.dst = d.dst[:start]
+	if n, ok := value.Int64OK(); ok && d.opts.Exact && shape.Kind == Any && name == "$numberInt" && n == int64(int32(n)) {
+		// The width counts where no schema says it.
+		d.dst = binary.LittleEndian.AppendUint32(d.dst, uint32(n))
+		return bson.TypeInt32, true, nil
+	}
 	kind, ok = d.fit(value, shape)
 	return kind, ok, nil
 }
@@ -169,7 +210,7 @@ func (d *decoder) wrappedNumber(shape *Shape) (bson.Type, bool, error) {
 func (d *decoder) wrappedDate() (bson.Type, bool, error) {
 	switch d.peek() {
 	case '{':
-		if !d.isWrapper() {
+		if !IsWrapper(d.wrapperName()) {
 			d.fault("format", `must be a date: "$date" takes text or {"$numberLong": …}`)
 			return 0, false, d.skip()
 		}

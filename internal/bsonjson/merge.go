@@ -78,10 +78,11 @@ func (m *merger) fresh(patch []byte, fields *Fields) {
 	m.end(start)
 }
 
-// Fresh returns an object that has the defaults of its fields and nothing else.
-func Fresh(fields *Fields, now time.Time) bson.Raw {
+// Fresh returns what a merge patch makes where nothing was before, nil for an
+// empty one: an object with the defaults of its fields.
+func Fresh(patch bson.Raw, fields *Fields, now time.Time) bson.Raw {
 	m := merger{now: now}
-	m.fresh(nil, fields)
+	m.fresh(patch, fields)
 	return m.dst
 }
 

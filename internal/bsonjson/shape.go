@@ -80,6 +80,11 @@ const (
 	systemCount
 )
 
+// Stored is the name of a system field in MongoDB.
+func (s System) Stored() string { return systemNames[s] }
+
+var systemNames = [systemCount]string{ID: "_id", Version: "version", CreatedAt: "createdAt", UpdatedAt: "updatedAt"}
+
 // Default is what a field gets that was left out: a value made at compile time,
 // or one made anew for every document.
 type Default struct {

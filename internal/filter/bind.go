@@ -137,8 +137,13 @@ func (b binder) withinElement(bound *Node) {
 	if bound.Target.Shape.Kind == bsonjson.Array {
 		shape = bound.Target.Shape.Items
 	}
-	b.element = Target{Shape: shape}
-	b.resolve = func(path string) (Target, error) { return resolveWithin(shape, path) }
+	extended := bound.Target.Extended
+	b.element = Target{Shape: shape, Extended: extended}
+	b.resolve = func(path string) (Target, error) {
+		target, err := resolveWithin(shape, path)
+		target.Extended = extended
+		return target, err
+	}
 	b.inner(bound)
 }
 
@@ -149,7 +154,7 @@ func (b binder) values(bound *Node) {
 	}
 	bound.Values = make([]bson.RawValue, 0, len(bound.literals))
 	for _, l := range bound.literals {
-		if value, ok := b.value(bound.Op, bound.Target.Shape, l); ok {
+		if value, ok := b.value(bound.Op, bound.Target, l); ok {
 			bound.Values = append(bound.Values, value)
 		}
 	}
@@ -163,7 +168,8 @@ var (
 
 // value types one literal. A null is admitted for equality whatever the field
 // says: it also stands for a field that is not there.
-func (b binder) value(op Op, shape *bsonjson.Shape, l literal) (bson.RawValue, bool) {
+func (b binder) value(op Op, target Target, l literal) (bson.RawValue, bool) {
+	shape := target.Shape
 	switch {
 	case operators[op].operand == flag:
 		shape = flagShape
@@ -174,7 +180,7 @@ func (b binder) value(op Op, shape *bsonjson.Shape, l literal) (bson.RawValue, b
 	case shape.Kind == bsonjson.Array && (l.plain || !isList(l.text)):
 		shape = elementShape(shape)
 	}
-	value, ok := b.typed(shape, l)
+	value, ok := b.typed(shape, l, target.Extended)
 	if ok && operators[op].operand == count && value.Int64() < 0 {
 		b.faults.Add(l.pointer, "type", "must be a whole number from 0")
 		return value, false
@@ -182,12 +188,12 @@ func (b binder) value(op Op, shape *bsonjson.Shape, l literal) (bson.RawValue, b
 	return value, ok
 }
 
-func (b binder) typed(shape *bsonjson.Shape, l literal) (bson.RawValue, bool) {
+func (b binder) typed(shape *bsonjson.Shape, l literal, extended bool) (bson.RawValue, bool) {
 	if l.plain {
 		return b.plainText(shape, l)
 	}
 	before := len(b.faults.Items)
-	value, err := bsonjson.DecodeValue(l.text, shape, bsonjson.Options{Pointer: l.pointer}, b.faults)
+	value, err := bsonjson.DecodeValue(l.text, shape, bsonjson.Options{Pointer: l.pointer, Extended: extended}, b.faults)
 	if err != nil {
 		b.faults.Add(l.pointer, "syntax", "is not a value that can be compared")
 	}

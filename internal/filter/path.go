@@ -22,6 +22,8 @@ type Target struct {
 	Arrays []string
 	// Near says that an index serves $near for the field.
 	Near bool
+	// Extended admits Extended JSON in literals, such as {"$date": …}.
+	Extended bool
 	// Relation is set where the path names a relation, and then alone.
 	Relation *Related
 }
@@ -39,6 +41,26 @@ type Resolver func(path string) (Target, error)
 // index or without, as in MongoDB.
 func Fields(fields *bsonjson.Fields) Resolver {
 	return func(path string) (Target, error) { return resolve(fields, path) }
+}
+
+// Untyped finds every path, in documents of which no schema is known: literals
+// have the type that their form says, or that Extended JSON gives them.
+func Untyped(path string) (Target, error) {
+	if path == TextIndex {
+		return Target{}, errors.New("needs a text index, of which nothing is known here")
+	}
+	first, rest, dotted := strings.Cut(path, ".")
+	if !isName(first) {
+		return Target{}, errors.New("is not the name of a field")
+	}
+	if first == "id" {
+		first = "_id"
+	}
+	target := Target{Stored: first, Extended: true, Shape: anything}
+	if dotted {
+		target.Stored += "." + rest
+	}
+	return target, nil
 }
 
 var anything = &bsonjson.Shape{Kind: bsonjson.Any}

@@ -1,12 +1,8 @@
 package importer
 
 import (
-	"bytes"
 	"context"
 	"time"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -16,21 +12,33 @@ import (
 type batch struct {
 	run       *run
 	documents []*document
-	// end is how much of the input is read with it, in bytes.
-	end int64
+	// first is the index of the first document.
+	first int64
+	// end and line are how much of the input is read with it, in bytes and lines.
+	end, line int64
 
 	// turn is closed when the batch before has its ids, numbered when this one
 	// has, done when all is known.
 	turn, numbered, done chan struct{}
+	// earlier are the batches before that may be under way.
+	earlier []*batch
+	// ids counts the documents that came with each id; rounds is how many times
+	// the most frequent one did.
+	ids    map[string]int
+	rounds int
 	// err is why some documents are still pending.
 	err error
+}
+
+func newBatch(r *run, first int64, turn chan struct{}, earlier []*batch) *batch {
+	return &batch{run: r, first: first, turn: turn, earlier: earlier, numbered: make(chan struct{}), done: make(chan struct{})}
 }
 
 // read takes values until the batch is full. The error is why there are no more.
 func (b *batch) read(f *framer) error {
 	for size := 0; len(b.documents) < batchDocuments && size < batchBytes; {
 		v, err := f.next()
-		b.end = f.consumed()
+		b.end, b.line = f.consumed()
 		if err != nil {
 			return err
 		}
@@ -49,10 +57,10 @@ func (b *batch) store(ctx context.Context) {
 	if b.err = b.number(ctx); b.err != nil {
 		return
 	}
-	for _, d := range b.documents {
-		d.stamp()
+	b.await()
+	for round := 0; round < b.rounds && b.err == nil; round++ {
+		b.err = b.write(ctx, round)
 	}
-	b.err = b.insert(ctx)
 }
 
 // number gives the documents their ids, batch after batch, so that they rise
@@ -60,124 +68,61 @@ func (b *batch) store(ctx context.Context) {
 func (b *batch) number(ctx context.Context) error {
 	defer close(b.numbered)
 	<-b.turn
-	return persist(ctx, func(int) error { return b.run.ids.assign(ctx, b.pending()) })
+	if err := persist(ctx, func(int) error { return b.run.ids.assign(ctx, b.pending()) }); err != nil {
+		return err
+	}
+	b.ids, b.rounds = make(map[string]int, len(b.documents)), 1
+	for _, d := range b.pending() {
+		if d.hash != nil {
+			continue // the id is its own
+		}
+		key := store.IDKey(d.id)
+		d.round = b.ids[key]
+		b.ids[key]++
+		b.rounds = max(b.rounds, b.ids[key])
+	}
+	return nil
+}
+
+// await waits for the batches before that have documents with the same ids.
+func (b *batch) await() {
+	for _, other := range b.earlier {
+		if other.shares(b.ids) {
+			<-other.done
+		}
+	}
+	b.earlier = nil // which would hold all of them for ever
+}
+
+func (b *batch) shares(ids map[string]int) bool {
+	for id := range ids {
+		if _, there := b.ids[id]; there {
+			return true
+		}
+	}
+	return false
 }
 
 // pending are the documents of which it is still open what becomes of them.
 func (b *batch) pending() []*document {
-	var documents []*document
+	documents := make([]*document, 0, len(b.documents))
 	for _, d := range b.documents {
-		if d.outcome == pending {
+		if d.outcome == Pending {
 			documents = append(documents, d)
 		}
 	}
 	return documents
 }
 
-// insert stores the documents, again where the database could not be reached.
-func (b *batch) insert(ctx context.Context) error {
-	return persist(ctx, func(try int) error {
-		left := b.pending()
-		if len(left) == 0 {
-			return nil
-		}
-		return b.insertOnce(ctx, left, try > 1)
-	})
-}
-
-// insertOnce stores documents; where again is set the run may have stored some
-// of them already.
-func (b *batch) insertOnce(ctx context.Context, documents []*document, again bool) error {
-	stored := make([]bson.Raw, len(documents))
-	for i, d := range documents {
-		stored[i] = d.stored
-	}
-	failures, err := b.run.Store.InsertMany(ctx, b.run.Collection.Name, stored)
-	if err != nil {
-		return err
-	}
-	for _, d := range documents {
-		d.outcome = imported
-	}
-	twins, trouble := settle(documents, failures)
-	if err := b.compare(ctx, twins, again); err != nil {
-		return err
-	}
-	return trouble
-}
-
-// settle notes what became of the documents that failed. It returns those whose
-// id or unique value is taken, and why others are still pending.
-func settle(documents []*document, failures []store.Failure) (twins []*document, trouble error) {
-	for _, failure := range failures {
-		switch d := documents[failure.Index]; {
-		case failure.Err.Code == fault.DuplicateKey:
-			d.outcome, d.fault = pending, failure.Err
-			twins = append(twins, d)
-		case passes(failure.Err):
-			d.outcome, trouble = pending, failure.Err
-		default:
-			d.refuse(failure.Err)
+// due are the pending documents of a round.
+func (b *batch) due(round int) []*document {
+	documents := make([]*document, 0, len(b.documents))
+	for _, d := range b.documents {
+		if d.outcome == Pending && d.round == round {
+			documents = append(documents, d)
 		}
 	}
-	return twins, trouble
-}
-
-// compare tells documents that are there already from those that another is in
-// the way of.
-func (b *batch) compare(ctx context.Context, twins []*document, again bool) error {
-	if len(twins) == 0 {
-		return nil
-	}
-	there, err := findByID(ctx, b.run.Store, b.run.Collection.Name, ids(twins))
-	if err != nil {
-		return err
-	}
-	for _, d := range twins {
-		switch other := there[keyOf(d.id)]; {
-		case other == nil:
-			d.refuse(d.fault)
-		case again && bytes.Equal(other, d.stored):
-			d.outcome = imported
-		case d.sameAs(other, b.run):
-			d.outcome = present
-		default:
-			d.refuse(d.fault)
-		}
-	}
-	return nil
-}
-
-func ids(documents []*document) []bson.RawValue {
-	values := make([]bson.RawValue, len(documents))
-	for i, d := range documents {
-		values[i] = d.id
-	}
-	return values
-}
-
-// keyOf is a value as the key of a map.
-func keyOf(v bson.RawValue) string { return string(rune(v.Type)) + string(v.Value) }
-
-// findByID returns the documents of ids, by keyOf.
-func findByID(ctx context.Context, s *store.Store, collection string, ids []bson.RawValue) (map[string]bson.Raw, error) {
-	array := bsoncore.NewArrayBuilder()
-	for _, id := range ids {
-		array.AppendValue(bsoncore.Value{Type: bsoncore.Type(id.Type), Data: id.Value})
-	}
-	in := bsoncore.NewDocumentBuilder().AppendArray("$in", array.Build()).Build()
-	filter := bsoncore.NewDocumentBuilder().AppendDocument("_id", in).Build()
-	rows, err := s.Find(ctx, store.Query{Collection: collection, Filter: bson.Raw(filter)})
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := make(map[string]bson.Raw, len(ids))
-	for rows.Next() {
-		doc := bytes.Clone(rows.Document())
-		found[keyOf(bson.Raw(doc).Lookup("_id"))] = doc
-	}
-	return found, rows.Err()
+	return documents
 }
 
 const (

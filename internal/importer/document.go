@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 
@@ -12,31 +11,24 @@ import (
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
-// outcome is what became of a document.
-type outcome uint8
-
-const (
-	pending outcome = iota
-	imported
-	present // it was there already
-	refused
-)
-
 // document is a value on its way into the database.
 type document struct {
 	value
-	outcome outcome
+	outcome Outcome
 	// id is the zero value until it is known.
 	id      bson.RawValue
 	decoded bsonjson.Decoded
-	// version, createdAt and updatedAt, where they came with it or not.
-	version, createdAt, updatedAt bson.RawValue
-	stored                        bson.Raw
 	// hash is what it is known by where it came without an id.
 	hash *hash
+	// round is how many documents with the same id come before it in the batch.
+	round int
+	// stored is what was or is to be stored last, and attempted what becomes of
+	// the document by that.
+	stored    bson.Raw
+	attempted Outcome
 }
 
-func (d *document) refuse(reason *fault.Error) { d.outcome, d.fault = refused, reason }
+func (d *document) refuse(reason *fault.Error) { d.outcome, d.fault = Refused, reason }
 
 // inputFields are the fields as an import reads them. Ids that are strings may
 // come as any value that has one plain text.
@@ -50,42 +42,66 @@ func inputFields(c *schema.Collection) *bsonjson.Fields {
 	return bsonjson.NewFields(fields, c.Fields.Open())
 }
 
-// prepare decodes and checks the document.
+// prepare decodes the document, and checks it where it comes whole.
 func (d *document) prepare(r *run) {
 	if d.fault != nil {
-		d.outcome = refused
+		d.outcome = Refused
 		return
 	}
 	var faults fault.List
-	var err error
-	d.decoded, err = bsonjson.Decode(d.text, r.fields, bsonjson.Options{Defaults: true, Extended: true, Now: r.Now}, &faults)
-	if err != nil {
+	if err := d.decode(r, &faults); err != nil {
 		d.refuse(fault.From(err))
 		return
 	}
-	r.Collection.Check(d.decoded.Body, "", &faults)
-	d.system(r, &faults)
+	d.id = d.inputID(r.Collection, &faults)
+	if version := d.decoded.System[bsonjson.Version]; sent(version) {
+		if n, ok := version.Int64OK(); !ok || n < 1 {
+			faults.Add("/version", "min", "must be at least 1")
+		}
+	}
+	d.judge(r, &faults)
+}
+
+// judge refuses the document for its faults, if there are any.
+func (d *document) judge(r *run, faults *fault.List) {
 	if err := faults.Err(fault.ValidationFailed, "the document breaks the schema of %s", r.Collection.Name); err != nil {
 		d.refuse(fault.From(err))
 	}
 }
 
-// system takes the system fields that came with the document, as an export has
-// them, and fills in all but the id.
-func (d *document) system(r *run, faults *fault.List) {
-	system := &d.decoded.System
-	d.id = d.inputID(r.Collection, faults)
-	d.version = pick(system[bsonjson.Version], bsonjson.IntValue(1))
-	d.createdAt = pick(system[bsonjson.CreatedAt], bsonjson.DateValue(r.Now))
-	d.updatedAt = pick(system[bsonjson.UpdatedAt], bsonjson.DateValue(r.Now))
-	if version, ok := d.version.Int64OK(); !ok || version < 1 {
-		faults.Add("/version", "min", "must be at least 1")
+// decode reads the document. One that comes from an export gets no defaults,
+// since it had none when it was stored, unless the schema asks for a field that
+// it lacks.
+func (d *document) decode(r *run, faults *fault.List) (err error) {
+	options := bsonjson.Options{Defaults: r.Mode != Merge, Patch: r.Mode == Merge, Extended: true, Exact: true, Now: r.Now}
+	if d.decoded, err = bsonjson.Decode(d.text, r.fields, options, faults); err != nil || r.Mode == Merge {
+		return err
 	}
+	if d.decoded.Defaulted && d.exported() {
+		options.Defaults = false
+		var more fault.List
+		bare, err := bsonjson.Decode(d.text, r.fields, options, &more)
+		if r.Collection.Check(bare.Body, "", &more); err == nil && len(more.Items) == 0 {
+			d.decoded = bare
+			return nil
+		}
+	}
+	r.Collection.Check(d.decoded.Body, "", faults)
+	return nil
 }
 
-func pick(sent, other bson.RawValue) bson.RawValue {
-	if len(sent.Value) > 0 {
-		return sent
+// exported reports whether the document comes with all that the service keeps,
+// as an export has it: then it is stored as it was.
+func (d *document) exported() bool {
+	system := &d.decoded.System
+	return sent(system[bsonjson.ID]) && sent(system[bsonjson.Version]) && sent(system[bsonjson.CreatedAt]) && sent(system[bsonjson.UpdatedAt])
+}
+
+func sent(value bson.RawValue) bool { return len(value.Value) > 0 }
+
+func pick(value, other bson.RawValue) bson.RawValue {
+	if sent(value) {
+		return value
 	}
 	return other
 }
@@ -122,83 +138,4 @@ func idText(id bson.RawValue) (string, bool) {
 		return id.ObjectID().Hex(), true
 	}
 	return "", false
-}
-
-// stamp makes what is stored.
-func (d *document) stamp() {
-	if d.outcome != pending {
-		return
-	}
-	d.stored = bsonjson.NewBuilder(len(d.decoded.Body)+96).
-		Append("_id", d.id).
-		AppendAll(d.decoded.Body, nil).
-		Append("version", d.version).
-		Append("createdAt", d.createdAt).
-		Append("updatedAt", d.updatedAt).
-		Document()
-}
-
-// sameAs reports whether a stored document has the content of this one. The
-// system fields do not count, nor the values that it got for want of its own:
-// those can be another every time.
-func (d *document) sameAs(stored bson.Raw, r *run) bool {
-	sent, err := bsonjson.Decode(d.text, r.fields, bsonjson.Options{Extended: true}, new(fault.List))
-	if err != nil {
-		return false
-	}
-	body := bsonjson.NewBuilder(len(stored)).AppendAll(stored, func(name []byte) bool {
-		return !isSystem(string(name))
-	}).Document()
-	return same(body, d.decoded.Body, sent.Body)
-}
-
-func isSystem(name string) bool {
-	return name == "_id" || name == "version" || name == "createdAt" || name == "updatedAt"
-}
-
-// same compares a stored document or array with one that has its defaults, of
-// which sent is what came.
-func same(stored, complete, sent bson.Raw) bool {
-	if bytes.Equal(stored, complete) {
-		return true
-	}
-	members, err := complete.Elements()
-	there, thereErr := stored.Elements()
-	came, cameErr := sent.Elements()
-	if err != nil || thereErr != nil || cameErr != nil || len(members) != len(there) {
-		return false
-	}
-	for i, member := range members {
-		other, ok := named(there, i, member.Key())
-		if !ok {
-			return false
-		}
-		if own, ok := named(came, i, member.Key()); ok && !sameValue(other, member.Value(), own) {
-			return false
-		}
-	}
-	return true
-}
-
-// named returns the value of a name, which is most often at the place i.
-func named(members []bson.RawElement, i int, name string) (bson.RawValue, bool) {
-	if i < len(members) && members[i].Key() == name {
-		return members[i].Value(), true
-	}
-	for _, member := range members {
-		if member.Key() == name {
-			return member.Value(), true
-		}
-	}
-	return bson.RawValue{}, false
-}
-
-func sameValue(stored, complete, sent bson.RawValue) bool {
-	if stored.Type != complete.Type {
-		return false
-	}
-	if stored.Type == bson.TypeEmbeddedDocument || stored.Type == bson.TypeArray {
-		return same(stored.Value, complete.Value, sent.Value)
-	}
-	return bytes.Equal(stored.Value, complete.Value)
 }

@@ -82,10 +82,13 @@ func (f *framer) next() (value, error) {
 // begin steps over a byte order mark and tells the forms of input apart.
 func (f *framer) begin() error {
 	f.begun = true
-	for len(f.buf) < 3 && f.fill() {
+	for len(f.buf) < 4 && f.fill() {
 	}
 	if bytes.HasPrefix(f.buf, []byte("\x1f\x8b")) {
-		return errors.New("the input is compressed; unpack it first: gunzip -c FILE | sheaf import COLLECTION -")
+		return &InputError{Detail: "the input is compressed", Filter: "gunzip -c"}
+	}
+	if name := otherEncoding(f.buf); name != "" {
+		return &InputError{Detail: "the input is " + name + ", and JSON is UTF-8", Filter: "iconv -f " + name + " -t UTF-8"}
 	}
 	if bytes.HasPrefix(f.buf, []byte("\xef\xbb\xbf")) {
 		f.pos = 3
@@ -95,6 +98,40 @@ func (f *framer) begin() error {
 		f.pos++
 	}
 	return nil
+}
+
+// InputError is a fault of the input that ends the reading of it.
+type InputError struct {
+	Detail string
+	// Filter is a command that makes good input of a file that is named after it,
+	// empty where there is none.
+	Filter string
+}
+
+// Error is the detail.
+func (e *InputError) Error() string { return e.Detail }
+
+// otherEncoding names the encoding of text that begins so, where it is not
+// UTF-8: by its byte order mark, or by how it has the first character, which in
+// JSON is of ASCII.
+func otherEncoding(head []byte) string {
+	if len(head) < 2 {
+		return ""
+	}
+	wide := len(head) >= 4
+	switch a, b := head[0], head[1]; {
+	case wide && (string(head[:4]) == "\xff\xfe\x00\x00" || a != 0 && b == 0 && head[2] == 0 && head[3] == 0):
+		return "UTF-32LE"
+	case wide && (string(head[:4]) == "\x00\x00\xfe\xff" || a == 0 && b == 0 && head[2] == 0 && head[3] != 0):
+		return "UTF-32BE"
+	case a == 0xff && b == 0xfe, a == 0xfe && b == 0xff:
+		return "UTF-16" // iconv reads the mark
+	case a != 0 && b == 0:
+		return "UTF-16LE"
+	case a == 0 && b != 0:
+		return "UTF-16BE"
+	}
+	return ""
 }
 
 // element returns the next element of the array that the input is. There is no
@@ -134,11 +171,14 @@ func (f *framer) stopped(reason error) error {
 	if f.ended != nil && f.ended != io.EOF {
 		return f.ended
 	}
-	return fmt.Errorf("the array is not valid JSON, and cannot be read further: %w", reason)
+	return &InputError{Detail: "the array is not valid JSON, and cannot be read further: " + reason.Error()}
 }
 
-// consumed is how much of the input is read, in bytes.
-func (f *framer) consumed() int64 { return f.offset + int64(f.pos-f.start) }
+// consumed is how much of the input is read, in bytes and in lines that ended.
+func (f *framer) consumed() (size, lines int64) {
+	read := f.buf[f.start:f.pos]
+	return f.offset + int64(len(read)), f.line - 1 + int64(bytes.Count(read, []byte{'\n'}))
+}
 
 // mark begins a value at pos.
 func (f *framer) mark() {

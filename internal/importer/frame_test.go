@@ -108,9 +108,29 @@ func TestBrokenArraysStop(t *testing.T) {
 	}
 }
 
-func TestCompressedInputIsRefused(t *testing.T) {
-	if _, _, err := frames(strings.NewReader("\x1f\x8b\x08\x00"), maxText); err == nil || !strings.Contains(err.Error(), "gunzip") {
-		t.Errorf("the error is %v", err)
+// TestOtherEncodings holds that input which is no UTF-8 is told apart, with
+// what makes good input of it.
+func TestOtherEncodings(t *testing.T) {
+	for src, filter := range map[string]string{
+		"\x1f\x8b\x08\x00":              "gunzip -c",
+		"\xff\xfe{\x00}\x00":            "iconv -f UTF-16 -t UTF-8",
+		"\xfe\xff\x00{\x00}":            "iconv -f UTF-16 -t UTF-8",
+		"{\x00}\x00":                    "iconv -f UTF-16LE -t UTF-8",
+		"\x00{\x00}":                    "iconv -f UTF-16BE -t UTF-8",
+		"\xff\xfe\x00\x00{\x00\x00\x00": "iconv -f UTF-32LE -t UTF-8",
+		"\x00\x00\xfe\xff\x00\x00\x00{": "iconv -f UTF-32BE -t UTF-8",
+		"{\x00\x00\x00}\x00\x00\x00":    "iconv -f UTF-32LE -t UTF-8",
+		"\x00\x00\x00{\x00\x00\x00}":    "iconv -f UTF-32BE -t UTF-8",
+	} {
+		_, _, err := frames(strings.NewReader(src), maxText)
+		if e, ok := errors.AsType[*InputError](err); !ok || e.Filter != filter {
+			t.Errorf("%q: the error is %#v", src, err)
+		}
+	}
+	for _, src := range []string{"", "1", "{}", "\xef\xbb\xbf{}", "\xe9"} {
+		if _, _, err := frames(strings.NewReader(src), maxText); err != nil && !errors.Is(err, io.EOF) {
+			t.Errorf("%q: %v", src, err)
+		}
 	}
 }
 

@@ -29,16 +29,30 @@ const (
 	waiting = 1
 )
 
+// Mode says what an import does to a document that is there already.
+type Mode uint8
+
+// The modes.
+const (
+	Create Mode = iota // stores new ones alone; one with the id and another content is refused
+	Upsert             // puts the new one in its place
+	Merge              // changes it by a merge patch (RFC 7396)
+)
+
 // Options say what to import, and where to.
 type Options struct {
 	Store      *store.Store
 	Collection *schema.Collection
+	Mode       Mode
 	// Input is NDJSON, one JSON array, or JSON values in a row. Values may be in
 	// MongoDB's Extended JSON.
 	Input io.Reader
-	// Refused is told of every document that is not stored, in the order of the
-	// input.
-	Refused func(Refusal) error
+	// MaxText bounds the text of one document, in bytes; 0 for as much as MongoDB
+	// can store.
+	MaxText int
+	// Told is told what became of every document, in the order of the input; nil
+	// for nobody. Its error ends the import.
+	Told func(Result) error
 	// Progress is told how far the import is after every batch; nil for nobody.
 	Progress func(Counts)
 	// Now is the time that documents are stamped with.
@@ -48,9 +62,10 @@ type Options struct {
 // Counts are how many documents became what.
 type Counts struct {
 	// Read is the sum of the others.
-	Read, Imported, Present, Refused int64
-	// Bytes is how much of the input they are.
-	Bytes int64
+	Read, Imported, Changed, Present, Refused int64
+	// Bytes and Lines are how much of the input is dealt with: all before has
+	// become something, and what comes after may have.
+	Bytes, Lines int64
 }
 
 // Run imports documents until the input ends or ctx is cancelled. The collection
@@ -58,7 +73,10 @@ type Counts struct {
 // minute. The counts are right beside an error too, and running the same again
 // goes on where this run stopped.
 //
-// A DanglingError at the end tells of references that lead to no document.
+// Documents with the same id take effect in the order of the input.
+//
+// A DanglingError at the end tells of references that lead to no document, an
+// InputError of input that cannot be read.
 func Run(ctx context.Context, o Options) (Counts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -73,7 +91,7 @@ func Run(ctx context.Context, o Options) (Counts, error) {
 	var failed error
 	for b := range r.batches {
 		<-b.done
-		err := r.account(b)
+		err := r.account(b, failed == nil)
 		if err == nil {
 			err = r.refs.batch(ctx, b.documents)
 		}
@@ -108,14 +126,20 @@ type run struct {
 // read cuts the input into batches and begins each as soon as it is full.
 func (r *run) read(ctx context.Context) {
 	defer close(r.batches)
-	numbered := make(chan struct{})
+	f := newFramer(interruptible(ctx, r.Input))
+	if r.MaxText > 0 {
+		f.limit = r.MaxText
+	}
+	numbered, index := make(chan struct{}), int64(0)
 	close(numbered)
-	for f := newFramer(interruptible(ctx, r.Input)); r.readErr == nil && ctx.Err() == nil; {
-		b := &batch{run: r, turn: numbered, numbered: make(chan struct{}), done: make(chan struct{})}
+	var earlier []*batch
+	for r.readErr == nil && ctx.Err() == nil {
+		b := newBatch(r, index, numbered, earlier)
 		r.readErr = b.read(f)
-		numbered = b.numbered
+		numbered, index = b.numbered, index+int64(len(b.documents))
 		go b.store(ctx)
 		r.batches <- b
+		earlier = append(earlier[max(len(earlier)-underWay+1, 0):len(earlier):len(earlier)], b)
 	}
 	if errors.Is(r.readErr, io.EOF) {
 		r.readErr = nil
@@ -125,27 +149,43 @@ func (r *run) read(ctx context.Context) {
 	}
 }
 
-// account counts a batch that is done.
-func (r *run) account(b *batch) error {
-	for _, d := range b.documents {
-		switch d.outcome {
-		case pending:
+// underWay is how many batches can be begun and not done, at most.
+const underWay = waiting + 2
+
+// account counts a batch that is done, and tells what became of its documents.
+// reached is set where all batches before it were done without an error.
+func (r *run) account(b *batch, reached bool) error {
+	for i, d := range b.documents {
+		if d.outcome == Pending {
 			continue
-		case imported:
-			r.counts.Imported++
-		case present:
-			r.counts.Present++
-		case refused:
-			r.counts.Refused++
-			if err := r.Refused(d.refusal()); err != nil {
-				return err
-			}
 		}
-		r.counts.Read++
+		r.counts.add(d.outcome)
+		if r.Told == nil {
+			continue
+		}
+		if err := r.Told(Result{Index: b.first + int64(i), Outcome: d.outcome, ID: d.id, document: d}); err != nil {
+			return err
+		}
 	}
-	r.counts.Bytes = b.end
+	if reached && b.err == nil {
+		r.counts.Bytes, r.counts.Lines = b.end, b.line
+	}
 	if r.Progress != nil {
 		r.Progress(r.counts)
 	}
 	return b.err
+}
+
+func (c *Counts) add(o Outcome) {
+	c.Read++
+	switch o {
+	case Imported:
+		c.Imported++
+	case Changed:
+		c.Changed++
+	case Present:
+		c.Present++
+	case Refused:
+		c.Refused++
+	}
 }

@@ -35,7 +35,9 @@ type target struct {
 	database   string
 	store      *store.Store
 	collection *schema.Collection
+	mode       importer.Mode
 	refusals   []importer.Refusal
+	results    []importer.Result
 	now        time.Time
 }
 
@@ -70,11 +72,14 @@ func fromText(text string) fstest.MapFS {
 
 func (g *target) run(ctx context.Context, input io.Reader) (importer.Counts, error) {
 	g.t.Helper()
-	g.refusals = nil
+	g.refusals, g.results = nil, nil
 	return importer.Run(ctx, importer.Options{
-		Store: g.store, Collection: g.collection, Input: input, Now: g.now,
-		Refused: func(r importer.Refusal) error {
-			g.refusals = append(g.refusals, r)
+		Store: g.store, Collection: g.collection, Mode: g.mode, Input: input, Now: g.now,
+		Told: func(r importer.Result) error {
+			g.results = append(g.results, r)
+			if r.Outcome == importer.Refused {
+				g.refusals = append(g.refusals, r.Refusal())
+			}
 			return nil
 		},
 	})
@@ -84,7 +89,10 @@ func (g *target) run(ctx context.Context, input io.Reader) (importer.Counts, err
 func (g *target) expect(text string, imported, present, refused int64) {
 	g.t.Helper()
 	got, err := g.run(g.t.Context(), strings.NewReader(text))
-	want := importer.Counts{Read: imported + present + refused, Imported: imported, Present: present, Refused: refused, Bytes: int64(len(text))}
+	want := importer.Counts{
+		Read: imported + present + refused, Imported: imported, Present: present, Refused: refused,
+		Bytes: int64(len(text)), Lines: int64(strings.Count(text, "\n")),
+	}
 	if err != nil || got != want {
 		g.t.Fatalf("counts %+v (%v), want %+v; refused: %+v", got, err, want, g.refusals)
 	}
@@ -455,7 +463,7 @@ func TestAFailureToKeepRefusalsEndsTheRun(t *testing.T) {
 	full := errors.New("the disk is full")
 	_, err := importer.Run(t.Context(), importer.Options{
 		Store: g.store, Collection: g.collection, Input: strings.NewReader("{}\n" + lines(0, 5000)),
-		Refused: func(importer.Refusal) error { return full },
+		Told: func(importer.Result) error { return full },
 	})
 	if !errors.Is(err, full) {
 		t.Errorf("the error is %v", err)

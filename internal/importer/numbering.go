@@ -171,12 +171,12 @@ func (n *numbering) recall(ctx context.Context, documents []*document) ([]*docum
 	for i, d := range documents {
 		keys[i] = entryID(d)
 	}
-	known, err := findByID(ctx, n.store, memory, keys)
+	known, err := n.store.GetMany(ctx, memory, keys, maxRead)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(documents, func(d *document) bool {
-		entry := known[keyOf(entryID(d))]
+		entry := known[store.IDKey(entryID(d))]
 		if number, ok := entry.Lookup("id").Int64OK(); ok {
 			d.id = bsonjson.IntValue(number)
 			return true

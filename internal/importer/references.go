@@ -74,7 +74,7 @@ func (r *resolver) batch(ctx context.Context, documents []*document) error {
 	}
 	met := map[string]map[string]*unresolved{}
 	for _, d := range documents {
-		if d.outcome != imported && d.outcome != present {
+		if d.outcome == Pending || d.outcome == Refused {
 			continue
 		}
 		for _, ref := range r.collection.Refs(d.decoded.Body) {

@@ -87,7 +87,7 @@ type Change struct {
 	SetDefault *SetDefault
 	Convert    *Convert
 	Split      *Split
-	// Unset are the paths of the fields to take out.
+	// Unset are the paths of the fields to take out. They may lead through arrays.
 	Unset []string
 	// Pipeline are the stages of an update pipeline.
 	Pipeline []bson.Raw
@@ -100,7 +100,8 @@ type Change struct {
 // as it is, and so does one that has a value at the new path.
 type Rename struct{ From, To string }
 
-// SetDefault gives the field at a path a value where it is missing.
+// SetDefault gives the field at a path a value where it is missing. Where the
+// object in which it lies is missing, or is no object, nothing is set.
 type SetDefault struct {
 	Field string
 	// Value is what is set; Now takes the time of the update in its place.
@@ -125,9 +126,13 @@ type Migration struct {
 	// is what it begins with.
 	Name   string
 	Number int
+	// File is the name of the file.
+	File string
 	// Description is for the reader.
 	Description string
 	Up, Down    []Step
+	// OneWay is set where the file says nothing of the way down.
+	OneWay bool
 	// Checksum stands for the meaning of the file: layout and comments do not
 	// count.
 	Checksum string
@@ -137,6 +142,9 @@ type Migration struct {
 // none where it can.
 func (m *Migration) Irreversible() []string {
 	var reasons []string
+	if m.OneWay {
+		reasons = append(reasons, "the file has no down steps")
+	}
 	for _, step := range m.Up {
 		if step.Irreversible != "" {
 			reasons = append(reasons, step.Irreversible)

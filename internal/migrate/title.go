@@ -10,6 +10,27 @@ func title(s Step) string {
 		return what + " to " + s.To
 	case CreateIndex, DropIndex:
 		return what + "." + s.IndexName()
+	case Update:
+		return what + ": " + s.Change.title()
 	}
 	return what
+}
+
+// title says in a few words what a change does.
+func (c *Change) title() string {
+	switch {
+	case c.Rename != nil:
+		return "rename " + c.Rename.From + " to " + c.Rename.To
+	case c.SetDefault != nil:
+		return "default of " + c.SetDefault.Field
+	case c.Convert != nil:
+		return "convert " + c.Convert.Field + " to " + c.Convert.To
+	case c.Split != nil:
+		return "split " + c.Split.Field + " into " + strings.Join(c.Split.Into, ", ")
+	case c.Unset != nil:
+		return "unset " + strings.Join(c.Unset, ", ")
+	case c.Todo != "":
+		return "to be written by hand"
+	}
+	return "pipeline"
 }

@@ -83,7 +83,11 @@ var serviceBodies = map[Body]schema.JSON{
 	AggregateBody: dataSchema(schema.JSON{m("type", "object")}),
 	StatusBody: {
 		m("type", "object"), m("required", []string{"status"}),
-		m("properties", schema.JSON{m("status", schema.JSON{m("type", "string")})}),
+		m("properties", schema.JSON{
+			m("status", schema.JSON{m("enum", []string{"ok", "stale"})}),
+			m("detail", schema.JSON{m("type", "string"), m("description", "Why the model that serves is not that of the schema files, and what to do.")}),
+		}),
+		m("additionalProperties", false),
 	},
 	OpenAPIBody: {
 		m("type", "object"), m("required", []string{"openapi", "info", "paths"}),

@@ -113,7 +113,7 @@ const (
 	DeletedBody          // {"deleted": 2}
 	SessionBody          // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
 	AggregateBody        // {"data": [objects]}, whose members an aggregate chooses
-	StatusBody           // {"status": "ok"}
+	StatusBody           // {"status": "ok"}, or "stale" with a "detail"
 	OpenAPIBody          // this document
 	HTMLBody             // a page for people
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
+	"github.com/sheafdb/sheaf/internal/schema/schematest"
 )
 
 // TestTheThreeRuleSetsAgree makes schemas and documents, good ones and ones
@@ -53,7 +54,7 @@ type trial struct {
 }
 
 func newJudges(t *rapid.T, db *mongo.Database) *judges {
-	fields := drawFields(t, 2)
+	fields := schematest.Fields(t, 2)
 	file := map[string]any{"collection": "c", "id": "int", "fields": fields}
 	if rapid.Bool().Draw(t, "open") {
 		file["additional"] = "keep"
@@ -98,7 +99,7 @@ func compileSchema(t *rapid.T, published schema.JSON) *jsonschema.Schema {
 // trial draws a document, compares Sheaf with the JSON Schemas, and returns
 // what is left for MongoDB to judge.
 func (j *judges) trial(t *rapid.T) trial {
-	body := drawObject(t, j.declared)
+	body := schematest.Object(t, j.declared)
 	body["id"] = json.Number("1")
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -123,7 +124,7 @@ func (j *judges) trial(t *rapid.T) trial {
 		}
 	}
 	if rapid.Bool().Draw(t, "mutate") {
-		whole = mutate(t, whole)
+		whole = schematest.Mutate(t, whole)
 	}
 	return j.judge(whole)
 }

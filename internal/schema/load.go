@@ -30,7 +30,7 @@ func LoadFiles(files []File) (*Model, error) {
 // load compiles the files of the compiler.
 func (c *compiler) load() (*Model, error) {
 	for _, file := range c.files {
-		if root := parse(file.Name, file.Text, &c.problems); root != nil {
+		if root := parse(file.Name, file.Text, collectionContent, &c.problems); root != nil {
 			c.declare(root)
 		}
 	}

@@ -67,15 +67,23 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// content says what the one YAML document of a file declares.
+type content struct {
+	what     string
+	maxBytes int
+}
+
+var collectionContent = content{"collection", maxFileBytes}
+
 // parse reads the one YAML document of a file. It returns nil after it noted
 // that there is none to work with.
-func parse(file string, src []byte, problems *Problems) *node {
+func parse(file string, src []byte, of content, problems *Problems) *node {
 	const byteOrderMark = "\ufeff"
 	src = bytes.TrimPrefix(src, []byte(byteOrderMark))
 	whole := Problem{File: file}
 	switch {
-	case len(src) > maxFileBytes:
-		whole.Message = fmt.Sprintf("the file is over the limit of %d KiB", maxFileBytes>>10)
+	case len(src) > of.maxBytes:
+		whole.Message = fmt.Sprintf("the file is over the limit of %d KiB", of.maxBytes>>10)
 	case !utf8.Valid(src):
 		whole.Message = "the file is not UTF-8"
 	}
@@ -88,7 +96,7 @@ func parse(file string, src []byte, problems *Problems) *node {
 		problems.note(yamlProblem(file, err))
 		return nil
 	}
-	return onlyDocument(file, tree, problems)
+	return onlyDocument(file, tree, of.what, problems)
 }
 
 // parseYAML guards the YAML parser: it recurses once a level, which a file of
@@ -139,7 +147,7 @@ func yamlProblem(file string, err error) Problem {
 	return Problem{File: file, Line: at.Line, Column: at.Column, Message: "not valid YAML: " + syntax.Message}
 }
 
-func onlyDocument(file string, tree *ast.File, problems *Problems) *node {
+func onlyDocument(file string, tree *ast.File, what string, problems *Problems) *node {
 	var found *node
 	for i, doc := range tree.Docs {
 		if doc.Body == nil || doc.Body.GetToken() == nil {
@@ -147,13 +155,13 @@ func onlyDocument(file string, tree *ast.File, problems *Problems) *node {
 		}
 		b := builder{file: file, problems: problems}
 		if found != nil || i > 0 && doc.Body.Type() == ast.DirectiveType {
-			problems.add(b.at(doc.Body.GetToken()), "a second YAML document; write one collection a file")
+			problems.add(b.at(doc.Body.GetToken()), "a second YAML document; write one %s a file", what)
 			return found
 		}
 		found = b.build(doc.Body, 0)
 	}
 	if found == nil {
-		problems.note(Problem{File: file, Message: "the file is empty; it must declare a collection"})
+		problems.note(Problem{File: file, Message: "the file is empty; it must declare a " + what})
 	}
 	return found
 }

@@ -130,14 +130,25 @@ func (w *yamlWriter) value(value any, at string, level int) {
 		w.mapping(object, at, level+1)
 		return
 	}
-	// An item always stands in one line: those of lists are short.
 	for i, item := range value.([]any) {
-		inner := at + "/" + strconv.Itoa(i)
-		w.before(inner, level+1)
-		w.indent(level + 1)
-		w.print("- " + string(appendFlow(nil, item)))
-		w.behind(inner)
+		w.item(inOrder(item), at+"/"+strconv.Itoa(i), level+1)
 	}
+}
+
+// item writes an element of a list: in one line, but for an object that is too
+// long for one.
+func (w *yamlWriter) item(item any, at string, level int) {
+	w.before(at, level)
+	object, isObject := item.(JSON)
+	if flow := string(appendFlow(nil, item)); !isObject || len(object) == 0 || len(flow) <= yamlWidth && !w.notes.within(at) {
+		w.indent(level)
+		w.print("- " + flow)
+		w.behind(at)
+		return
+	}
+	start := len(w.dst) + level*yamlIndent
+	w.mapping(object, at, level+1)
+	w.dst[start] = '-' // in place of the first line's indent
 }
 
 // isListOfWords reports whether a value is a list that has no objects.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -35,28 +36,100 @@ func missingIndexes(wanted []schema.Index, existing []bson.Raw) []schema.Index {
 // sameIndex reports whether an index as listIndexes shows it is surely the
 // wanted one, whatever its name.
 func sameIndex(existing bson.Raw, wanted schema.Index) bool {
-	spec, err := bson.Marshal(indexSpec(wanted))
-	if err != nil || hasOtherOptions(existing) {
-		return false
-	}
-	for _, option := range []string{"key", "unique", "partialFilterExpression", "expireAfterSeconds"} {
-		if !sameValue(existing.Lookup(option), bson.Raw(spec).Lookup(option)) {
+	return SameIndex(existing, IndexSpec(wanted))
+}
+
+// SameIndex reports whether two indexes, each as createIndexes takes it or
+// listIndexes shows it, are surely the same but for their names.
+func SameIndex(a, b bson.Raw) bool {
+	a, b = IndexDescription(a), IndexDescription(b)
+	for _, of := range [][2]bson.Raw{{a, b}, {b, a}} {
+		elements, err := of[0].Elements()
+		if err != nil || slices.ContainsFunc(elements, func(e bson.RawElement) bool {
+			return e.Key() != "name" && !sameValue(e.Value(), of[1].Lookup(e.Key()))
+		}) {
 			return false
 		}
 	}
 	return true
 }
 
-// hasOtherOptions reports whether an index has an option that Sheaf never
-// gives, such as the weights of a text index.
-func hasOtherOptions(index bson.Raw) bool {
-	known := []string{"v", "key", "name", "unique", "partialFilterExpression", "expireAfterSeconds", "2dsphereIndexVersion"}
-	elements, err := index.Elements()
-	return err != nil || slices.ContainsFunc(elements, func(e bson.RawElement) bool { return !slices.Contains(known, e.Key()) })
+// IndexDescription returns an index that listIndexes shows as createIndexes
+// takes it: without versions and defaults, a text index with its fields. The
+// numbers of its keys are int32.
+func IndexDescription(index bson.Raw) bson.Raw {
+	doc := bson.D{{Key: "key", Value: indexKeys(index)}, {Key: "name", Value: text(index.Lookup("name"))}}
+	elements, _ := index.Elements()
+	for _, e := range elements {
+		if !isIndexDefault(e.Key(), e.Value()) {
+			doc = append(doc, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	raw, err := bson.Marshal(doc)
+	if err != nil { // what MongoDB sent encodes
+		panic("store: an index does not encode: " + err.Error())
+	}
+	return raw
+}
+
+// isIndexDefault reports whether an option says nothing that is not so without
+// it, or that IndexDescription has otherwise.
+func isIndexDefault(option string, value bson.RawValue) bool {
+	switch option {
+	case "key", "name", "v", "ns", "textIndexVersion", "2dsphereIndexVersion", "background":
+		return true
+	case "unique", "sparse", "hidden":
+		flag, ok := value.BooleanOK()
+		return ok && !flag
+	case "default_language":
+		return text(value) == "english"
+	case "language_override":
+		return text(value) == "language"
+	case "weights":
+		weights, _ := value.DocumentOK()
+		elements, _ := weights.Elements()
+		return !slices.ContainsFunc(elements, func(e bson.RawElement) bool { n, _ := e.Value().AsInt64OK(); return n != 1 })
+	}
+	return false
+}
+
+// indexKeys returns the keys of an index. MongoDB shows those of a text index as
+// _fts and _ftsx, and the fields among the weights.
+func indexKeys(index bson.Raw) bson.D {
+	key, _ := index.Lookup("key").DocumentOK()
+	weights, _ := index.Lookup("weights").DocumentOK()
+	var keys, words bson.D
+	place := -1
+	elements, _ := key.Elements()
+	for _, e := range elements {
+		n, isNumber := e.Value().AsInt64OK()
+		switch {
+		case e.Key() == "_ftsx":
+		case text(e.Value()) == "text":
+			place = len(keys)
+			if e.Key() != "_fts" {
+				words = append(words, bson.E{Key: e.Key(), Value: "text"})
+			}
+		case isNumber:
+			keys = append(keys, bson.E{Key: e.Key(), Value: int32(n)})
+		default:
+			keys = append(keys, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	if elements, _ := weights.Elements(); len(words) == 0 {
+		for _, e := range elements {
+			words = append(words, bson.E{Key: e.Key(), Value: "text"})
+		}
+	}
+	slices.SortFunc(words, func(a, b bson.E) int { return strings.Compare(a.Key, b.Key) })
+	if place < 0 {
+		return keys
+	}
+	return slices.Insert(keys, place, words...)
 }
 
 // sameValue compares two values of an option, of which numbers may be of
-// different types. A zero value stands for an option that is not there.
+// different types.
 func sameValue(a, b bson.RawValue) bool {
 	n, isNumber := a.AsInt64OK()
 	if m, ok := b.AsInt64OK(); ok && isNumber {

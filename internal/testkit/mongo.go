@@ -23,7 +23,11 @@ import (
 // where a goroutine is left. A package whose tests call Mongo has
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package whose TestMain has more to do. It returns the exit
+// code.
+func Run(m *testing.M) int {
 	shared.managed = true
 	code := m.Run()
 	if err := shared.stop(); err != nil {
@@ -34,7 +38,7 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "testkit:", err)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // Mongo returns the connection string of the test program's mongod, a replica

@@ -149,7 +149,7 @@ func (s step) fresh(now time.Time) *node {
 	if fields == nil {
 		return &node{kind: bson.TypeEmbeddedDocument, open: true}
 	}
-	return newDocument(bsonjson.Fresh(fields, now))
+	return newDocument(bsonjson.Fresh(nil, fields, now))
 }
 
 // pointer is the RFC 6901 pointer of a path into a document.

@@ -1,4 +1,6 @@
-package schema_test
+// Package schematest has generators of schemas, of documents for them, and of
+// faults in documents: for property tests.
+package schematest
 
 import (
 	"encoding/json"
@@ -9,8 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"pgregory.net/rapid"
 )
-
-// Generators of schemas, of documents for them, and of faults in documents.
 
 var (
 	names    = []string{"a", "b", "two words", "ümläut", "_low", "x/y~z", "0"}
@@ -23,8 +23,8 @@ func drawText(t *rapid.T) string {
 	return rapid.StringOfN(rapid.SampledFrom(letters), 0, 5, -1).Draw(t, "text")
 }
 
-// drawFields declares the fields of an object.
-func drawFields(t *rapid.T, depth int) map[string]any {
+// Fields declares the fields of an object.
+func Fields(t *rapid.T, depth int) map[string]any {
 	fields := map[string]any{}
 	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 4, rapid.ID[string]).Draw(t, "names") {
 		field := drawField(t, depth)
@@ -52,7 +52,7 @@ func drawField(t *rapid.T, depth int) map[string]any {
 	case "int", "double":
 		drawNumberRules(t, field)
 	case "object":
-		field["fields"] = drawFields(t, depth-1)
+		field["fields"] = Fields(t, depth-1)
 		if rapid.Bool().Draw(t, "open") {
 			field["additional"] = "keep"
 		}
@@ -97,9 +97,9 @@ func drawArrayRules(t *rapid.T, field map[string]any, depth int) {
 	}
 }
 
-// drawObject makes an object for declared fields, each now and then left out or
+// Object makes an object for declared fields, each now and then left out or
 // wrong, and now and then with a member more.
-func drawObject(t *rapid.T, fields map[string]any) map[string]any {
+func Object(t *rapid.T, fields map[string]any) map[string]any {
 	object := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		field := fields[name].(map[string]any)
@@ -148,7 +148,7 @@ func drawValue(t *rapid.T, field map[string]any) any {
 	case "binary":
 		return rapid.SampledFrom([]string{"", "AAAA", "AAA=", "AA==", "A", "AA", "A-_="}).Draw(t, "binary")
 	case "object":
-		return drawObject(t, field["fields"].(map[string]any))
+		return Object(t, field["fields"].(map[string]any))
 	case "array":
 		return drawItems(t, field["items"].(map[string]any))
 	}
@@ -184,17 +184,21 @@ func drawAny(t *rapid.T, depth int) any {
 	return drawText(t)
 }
 
-// mutate changes a stored document in ways that only an update or another
+// Mutate changes a stored document in ways that only an update or another
 // program could: values of other BSON types, members gone or new.
-func mutate(t *rapid.T, raw bson.Raw) bson.Raw {
+func Mutate(t *rapid.T, stored bson.Raw) bson.Raw {
 	var doc bson.D
-	if err := bson.Unmarshal(raw, &doc); err != nil {
+	if err := bson.Unmarshal(stored, &doc); err != nil {
 		panic(err)
 	}
 	for range rapid.IntRange(1, 2).Draw(t, "mutations") {
 		doc = mutateObject(t, doc, true)
 	}
-	return marshal(doc)
+	raw, err := bson.Marshal(doc)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 func mutateObject(t *rapid.T, doc bson.D, top bool) bson.D {

@@ -4,8 +4,36 @@ import (
 	"encoding/json"
 	"strings"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/sheafdb/sheaf/internal/fault"
 )
+
+// Outcome is what became of a document.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Pending  Outcome = iota // not known; never told
+	Imported                // stored anew
+	Changed                 // stored in the place of another version
+	Present                 // there already, and left as it was
+	Refused
+)
+
+// Result is what became of one document.
+type Result struct {
+	// Index is its place in the input, from 0.
+	Index   int64
+	Outcome Outcome
+	// ID is the zero value where it is not known.
+	ID bson.RawValue
+
+	document *document
+}
+
+// Fault says why the document is refused.
+func (r Result) Fault() *fault.Error { return r.document.fault }
 
 // Refusal is a document that was not stored, and why. Its JSON is a line of the
 // file of refused documents.
@@ -21,14 +49,16 @@ type Refusal struct {
 	Text     string          `json:"text,omitempty"`
 }
 
-func (d *document) refusal() Refusal {
-	r := Refusal{Line: d.line, Offset: d.offset, Reason: reason(d.fault), Errors: d.fault.Items}
+// Refusal tells of a document that is refused.
+func (r Result) Refusal() Refusal {
+	d := r.document
+	refusal := Refusal{Line: d.line, Offset: d.offset, Reason: reason(d.fault), Errors: d.fault.Items}
 	if json.Valid(d.text) {
-		r.Document = d.text
+		refusal.Document = d.text
 	} else {
-		r.Text = string(d.text)
+		refusal.Text = string(d.text)
 	}
-	return r
+	return refusal
 }
 
 // reason is a sentence for the one who imports, who may see what a client of
