@@ -140,8 +140,14 @@ func (k orderKey) beyond(value bson.RawValue, backward bool) (bson.E, bool) {
 	case value.Type == bson.TypeNull && op == "$lt":
 		return bson.E{}, false
 	}
+	return beyondValue(k.stored, op, value), true
+}
+
+// beyondValue is the condition that a field lies beyond a value in the order of a
+// sort, over all types.
+func beyondValue(stored, op string, value bson.RawValue) bson.E {
 	literal := bson.D{{Key: "$literal", Value: value}}
-	return bson.E{Key: "$expr", Value: bson.D{{Key: op, Value: bson.A{"$" + k.stored, literal}}}}, true
+	return bson.E{Key: "$expr", Value: bson.D{{Key: op, Value: bson.A{"$" + stored, literal}}}}
 }
 
 // valueOf returns the value that gives a document its place: null where it has

@@ -41,6 +41,8 @@ type Plan struct {
 	position []bson.RawValue
 	// backward says that the page ends at the position: before it, not after.
 	backward bool
+	// anyID says that the position is an id which others may have another type of.
+	anyID bool
 }
 
 // Plan binds the request to a collection. What does not fit is an
@@ -102,6 +104,8 @@ func (r Request) unknown(item *fault.Item, c *schema.Collection) {
 func (r Request) admits(p *Plan, faults *fault.List) {
 	at := r.source.pointer
 	switch near := p.near(); {
+	case r.export && near:
+		faults.Add(at(partFilter), "unknown-operator", "$near orders by distance, and an export goes by ids; $geoWithin stands here")
 	case r.Count == Estimate && p.Where != nil:
 		faults.Add(at(partCount), "enum", "estimate is that of the whole collection, and does not fit a filter; ask for exact")
 	case r.Count == Exact && near:
@@ -128,6 +132,9 @@ func (p *Plan) Filter(where *filter.Bound) bson.D {
 		return conditions
 	}
 	page := p.order.beyond(p.position, p.backward)
+	if p.anyID {
+		page = bson.D{beyondValue("_id", "$gt", p.position[0])}
+	}
 	if len(conditions) == 0 {
 		return page
 	}

@@ -52,6 +52,8 @@ type Request struct {
 	source source
 	faults fault.List
 	limits Limits
+	// export says that all documents are meant, in the order of ids.
+	export bool
 }
 
 // source is a GET's parameters, or a body.
