@@ -22,14 +22,13 @@ func (x *exchange) problem(e *fault.Error) {
 	body := appendProblem((*buffer)[:0], info, e, observe.RequestID(x.request.Context()))
 	*buffer = body
 	header := x.Header()
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("Cache-Control", "no-store")
-	for _, stale := range []string{"ETag", "Location", "Link"} {
-		header.Del(stale)
+	header["Content-Type"], header["Cache-Control"] = typeProblem, noStore
+	x.set("Content-Length", strconv.Itoa(len(body)))
+	for _, stale := range [...]string{"Etag", "Location", "Link"} {
+		delete(header, stale)
 	}
 	if wait := e.Wait(); wait > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		x.set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	tooLarge := info.Status == http.StatusRequestEntityTooLarge
 	if tooLarge {
@@ -43,21 +42,26 @@ func (x *exchange) problem(e *fault.Error) {
 	}
 }
 
+var (
+	typeProblem = []string{"application/problem+json"}
+	noStore     = []string{"no-store"}
+)
+
 func appendProblem(dst []byte, info fault.Info, e *fault.Error, requestID string) []byte {
-	dst = appendMember(append(dst, '{'), "type", "/problems/"+string(info.Code))
-	dst = appendMember(append(dst, ','), "title", info.Title)
+	dst = appendText(append(dst, `{"type":`...), "/problems/"+string(info.Code))
+	dst = appendText(append(dst, `,"title":`...), info.Title)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(info.Status), 10)
-	dst = appendMember(append(dst, ','), "detail", e.Detail)
-	dst = appendMember(append(dst, ','), "code", string(info.Code))
-	dst = appendMember(append(dst, ','), "request_id", requestID)
+	dst = appendText(append(dst, `,"detail":`...), e.Detail)
+	dst = appendText(append(dst, `,"code":`...), string(info.Code))
+	dst = appendText(append(dst, `,"request_id":`...), requestID)
 	for i, item := range e.Items {
-		before := ","
+		before := `,{"pointer":`
 		if i == 0 {
-			before = `,"errors":[`
+			before = `,"errors":[{"pointer":`
 		}
-		dst = appendMember(append(append(dst, before...), '{'), "pointer", item.Pointer)
-		dst = appendMember(append(dst, ','), "code", item.Code)
-		dst = append(appendMember(append(dst, ','), "detail", item.Detail), '}')
+		dst = appendText(append(dst, before...), item.Pointer)
+		dst = appendText(append(dst, `,"code":`...), item.Code)
+		dst = append(appendText(append(dst, `,"detail":`...), item.Detail), '}')
 	}
 	if len(e.Items) > 0 {
 		dst = append(dst, ']')
@@ -65,11 +69,10 @@ func appendProblem(dst []byte, info fault.Info, e *fault.Error, requestID string
 	return append(dst, '}')
 }
 
-// appendMember writes a member of text. What is not UTF-8 in it, such as a piece
-// of a path, becomes U+FFFD.
-func appendMember(dst []byte, name, text string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, name)
-	dst, _ = jsontext.AppendQuote(append(dst, ':'), text)
+// appendText writes a JSON string. What is not UTF-8 in it, such as a piece of a
+// path, becomes U+FFFD.
+func appendText(dst []byte, text string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, text)
 	return dst
 }
 

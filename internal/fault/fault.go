@@ -102,10 +102,16 @@ type List struct {
 
 // Add notes one problem; those after the hundredth are dropped.
 func (l *List) Add(pointer, code, format string, args ...any) {
-	if l.Full() {
-		return
+	if !l.Full() {
+		l.Note(Item{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
 	}
-	l.Items = append(l.Items, Item{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// Note is Add for a problem whose words are there.
+func (l *List) Note(item Item) {
+	if !l.Full() {
+		l.Items = append(l.Items, item)
+	}
 }
 
 // Full reports whether the list takes no more, so that what goes on for the sake

@@ -65,27 +65,30 @@ func (k *checker) leave() { k.depth-- }
 
 // fault notes a problem where the checker stands.
 func (k *checker) fault(code, format string, args ...any) {
-	k.faultWithin("", code, fmt.Sprintf(format, args...))
+	detail := format
+	if len(args) > 0 {
+		detail = fmt.Sprintf(format, args...)
+	}
+	k.faultWithin("", code, detail)
 }
 
 // faultWithin notes a problem of a part of the value where the checker stands.
 func (k *checker) faultWithin(part, code, detail string) {
-	var at strings.Builder
-	at.WriteString(k.pointer)
+	at := k.pointer
 	for _, s := range k.path[:k.depth] {
 		if s.name == nil {
-			at.WriteString("/" + strconv.Itoa(s.index))
+			at += "/" + strconv.Itoa(s.index)
 			continue
 		}
-		at.WriteString(bsonjson.AppendToken("", string(s.name)))
+		at = bsonjson.AppendToken(at, string(s.name))
 	}
-	at.WriteString(part)
+	at += part
 	for _, item := range k.faults.Items[:k.known] {
-		if item.Pointer == at.String() {
+		if item.Pointer == at {
 			return
 		}
 	}
-	k.faults.Add(at.String(), code, "%s", detail)
+	k.faults.Note(fault.Item{Pointer: at, Code: code, Detail: detail})
 }
 
 // seen is which members of an object are there, by their place in the shape.
@@ -188,7 +191,7 @@ func (k *checker) value(r *rules, kind bson.Type, data []byte) {
 	}
 	if r.check != nil {
 		if text := r.check.fault(tagValue(kind, data)); text != "" {
-			k.fault("check", "%s", text)
+			k.faultWithin("", "check", text)
 		}
 	}
 }

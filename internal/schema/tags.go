@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-playground/locales/en"
@@ -20,6 +21,10 @@ import (
 // compiled: the validator panics on tags that do not fit their value.
 type tagCheck struct {
 	tags string
+	// sentences keeps what is said of a tag that failed, by tag and parameter: to
+	// put it together costs more than the check.
+	mu        sync.RWMutex
+	sentences map[[2]string]string
 }
 
 // The one validator, with its English sentences. It caches the tags it has seen,
@@ -45,7 +50,21 @@ func (t *tagCheck) fault(value any) string {
 	if !ok || len(failed) == 0 {
 		return ""
 	}
-	return sentence(failed[0])
+	return t.sentence(failed[0])
+}
+
+func (t *tagCheck) sentence(failed validator.FieldError) string {
+	key := [2]string{failed.Tag(), failed.Param()}
+	t.mu.RLock()
+	text, known := t.sentences[key]
+	t.mu.RUnlock()
+	if !known {
+		text = sentence(failed)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.sentences[key] = text
+	}
+	return text
 }
 
 // sentence is the English of one failed tag; those that the library has no
@@ -108,7 +127,7 @@ func (c *compiler) tags(n *node, typ fieldType) *tagCheck {
 		c.problems.add(n, "check: %q does not fit the type %s", text, typ)
 		return nil
 	}
-	return &tagCheck{tags: tags}
+	return &tagCheck{tags: tags, sentences: make(map[[2]string]string)}
 }
 
 // badTag says why a tag cannot stand in a schema, "" where it can.
