@@ -26,7 +26,10 @@ type meter struct {
 	size    int64
 	started time.Time
 	told    time.Time
-	bar     *progressbar.ProgressBar // nil when not on a terminal
+	// first is how much was done when it was told for the first time.
+	first int64
+	begun bool
+	bar   *progressbar.ProgressBar // nil when not on a terminal
 }
 
 func newMeter(to io.Writer, collection string, size int64, options ...progressbar.Option) *meter {
@@ -43,6 +46,9 @@ func newMeter(to io.Writer, collection string, size int64, options ...progressba
 // show tells of documents, and of how much of the size is done. further is what
 // else there is to say.
 func (m *meter) show(documents, done int64, further string) {
+	if !m.begun {
+		m.first, m.begun = done, true
+	}
 	if m.bar != nil {
 		m.bar.Describe(m.text(documents, further))
 		_ = m.bar.Set64(done)
@@ -70,7 +76,16 @@ func (m *meter) share(done int64) string {
 	if m.size <= 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %d%%", 100*min(done, m.size)/m.size)
+	return fmt.Sprintf(", %d%%%s", 100*min(done, m.size)/m.size, m.left(done))
+}
+
+// left is how long the rest takes at the rate up to now.
+func (m *meter) left(done int64) string {
+	if done <= m.first || done >= m.size {
+		return ""
+	}
+	each := float64(time.Since(m.started)) / float64(done-m.first)
+	return fmt.Sprintf(", %s left", time.Duration(each*float64(m.size-done)).Round(time.Second))
 }
 
 // showImport returns what shows the counts of an import.

@@ -22,6 +22,7 @@ type Config struct {
 	Auth         Auth         `embed:"" group:"Callers"`
 	Transactions Transactions `embed:"" group:"Transactions"`
 	MongoDB      MongoDB      `embed:"" group:"MongoDB"`
+	Migrations   Migrations   `embed:"" group:"Migrations"`
 	Log          Log          `embed:"" group:"Log"`
 }
 
@@ -84,6 +85,12 @@ type MongoDB struct {
 	PoolConnectionTimeout  time.Duration `name:"pool-connection-timeout" env:"SHEAF_POOL_CONNECTION_TIMEOUT" default:"2s" min:"1ms" max:"1h" help:"Longest time to make a connection."`
 	Coalesce               bool          `name:"coalesce" env:"SHEAF_COALESCE" default:"true" negatable:"" help:"Let concurrent requests share commands to MongoDB. Off, each is a command of its own: slower under load, and of use to find out what a request costs."`
 	ServerSelectionTimeout time.Duration `name:"server-selection-timeout" env:"SHEAF_SERVER_SELECTION_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for a server that can take a command, such as a primary after a failover."`
+}
+
+// Migrations is where the migration files are, and how they are carried out.
+type Migrations struct {
+	Folder string `name:"migrations" env:"SHEAF_MIGRATIONS" default:"migrations" help:"Folder of the migration files."`
+	Rate   int    `name:"migrate-rate" env:"SHEAF_MIGRATE_RATE" default:"0" production:"5000" min:"0" max:"1000000" help:"Most documents a second that a step of a migration goes over, so that the service has the database too; 0 for no bound."`
 }
 
 // Log is what the service writes to standard error.

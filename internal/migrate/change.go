@@ -5,29 +5,24 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// transformation is a change as MongoDB carries it out: what admits a document, and
-// the stages of an update. filter is nil where every document is admitted.
-type transformation struct {
-	filter   bson.Raw
-	pipeline []bson.Raw
-}
-
-// transformation returns the change as MongoDB takes it. A document that was
-// changed already, or has nothing to change, is not admitted.
-func (c *Change) transformation() transformation {
+// transformation returns the change as MongoDB carries it out. A document that was
+// changed already, or has nothing to change, is not selected, but for pipelines.
+func (c *Change) transformation() store.Transformation {
 	admits, stages := c.parts()
 	if c.Filter != nil {
 		admits = append(bson.A{c.Filter}, admits...)
 	}
-	t := transformation{pipeline: stages}
+	t := store.Transformation{Pipeline: stages, Certain: c.Rename != nil || c.SetDefault != nil || c.Convert != nil || c.Unset != nil}
 	switch len(admits) {
 	case 0:
 	case 1:
-		t.filter = encoded(admits[0])
+		t.Filter = encoded(admits[0])
 	default:
-		t.filter = encoded(bson.D{{Key: "$and", Value: admits}})
+		t.Filter = encoded(bson.D{{Key: "$and", Value: admits}})
 	}
 	return t
 }

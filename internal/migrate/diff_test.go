@@ -33,7 +33,7 @@ func structural(t *testing.T, s *store.Store, steps []Step) {
 	t.Helper()
 	for _, step := range steps {
 		if err := step.apply(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", title(step), err)
+			t.Fatalf("%s: %v", step.Title(), err)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func structural(t *testing.T, s *store.Store, steps []Step) {
 func titles(steps []Step) []string {
 	list := make([]string, len(steps))
 	for i, step := range steps {
-		list[i] = step.Risk.String() + ": " + title(step)
+		list[i] = step.Risk.String() + ": " + step.Title()
 	}
 	return list
 }

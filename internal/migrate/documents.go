@@ -78,10 +78,10 @@ func (r *runner) next(step Step, size int) (ids []bson.RawValue, err error) {
 
 // change changes a range, or as much of it as goes at once, and stores the point
 // after it. It returns the range that it took.
-func (r *runner) change(step Step, change transformation, ids []bson.RawValue) ([]bson.RawValue, error) {
+func (r *runner) change(step Step, change store.Transformation, ids []bson.RawValue) ([]bson.RawValue, error) {
 	point := *r.record.Point
 	fn := func(ctx context.Context, next *store.MigrationRecord) error {
-		changed, err := r.Store.Transform(ctx, step.Collection, ids, change.filter, change.pipeline)
+		changed, err := r.Store.Transform(ctx, step.Collection, ids, change)
 		next.Point = &store.MigrationPoint{
 			After: ids[len(ids)-1], Read: point.Read + int64(len(ids)), Changed: point.Changed + changed, Total: point.Total,
 		}
@@ -108,7 +108,7 @@ func tooMuch(err error) bool {
 var errProbe = errors.New("only tried")
 
 // blame finds the first document of a range that a change fails on.
-func (r *runner) blame(step Step, change transformation, ids []bson.RawValue, failed error) error {
+func (r *runner) blame(step Step, change store.Transformation, ids []bson.RawValue, failed error) error {
 	if store.Passes(failed) || errors.Is(failed, store.ErrLeaseLost) {
 		return failed
 	}
@@ -133,11 +133,11 @@ func (r *runner) blame(step Step, change transformation, ids []bson.RawValue, fa
 	return &DocumentError{Collection: step.Collection, ID: ids[0], Err: failed}
 }
 
-func (r *runner) try(step Step, change transformation, ids []bson.RawValue) error {
+func (r *runner) try(step Step, change store.Transformation, ids []bson.RawValue) error {
 	ctx, cancel := context.WithTimeout(r.ctx, saveTime)
 	defer cancel()
 	err := r.InTransaction(ctx, func(ctx context.Context) error {
-		if _, err := r.Store.Transform(ctx, step.Collection, ids, change.filter, change.pipeline); err != nil {
+		if _, err := r.Store.Transform(ctx, step.Collection, ids, change); err != nil {
 			return err
 		}
 		return errProbe

@@ -42,7 +42,7 @@ func foundBy(ctx context.Context, db *store.Store, steps []Step) error {
 func (e *FoundError) Error() string {
 	var lines []string
 	for _, f := range e.Findings {
-		lines = append(lines, fmt.Sprintf("%s: %s: %d %s", title(e.Steps[f.Step]), f.Problem, f.Count, documentsWord(f.Count)))
+		lines = append(lines, fmt.Sprintf("%s: %s: %d %s", e.Steps[f.Step].Title(), f.Problem, f.Count, documentsWord(f.Count)))
 		for _, offender := range f.First {
 			lines = append(lines, "  "+offenderText(offender))
 		}

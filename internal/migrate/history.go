@@ -133,9 +133,6 @@ func undoable(tasks []task) error {
 		for _, reason := range t.migration.Irreversible() {
 			refused.add("%s cannot be undone: %s", t.migration.Name, reason)
 		}
-		if len(t.migration.Down) == 0 && len(t.migration.Up) > 0 && len(t.migration.Irreversible()) == 0 {
-			refused.add("%s cannot be undone: the file has no down steps", t.migration.Name)
-		}
 	}
 	return refused.err()
 }
@@ -166,12 +163,18 @@ func permitted(tasks []task, drop bool) error {
 			if step.Kind == Update && step.Change.Todo != "" {
 				refused.add("%s is not finished: %s", t.migration.Name, step.Change.Todo)
 			}
-			if step.Risk == Contract && !drop {
-				refused.add("%s: %s deletes what nothing brings back: say --allow-drop if that is meant", t.migration.Name, title(step))
+			if t.deletes(step) && !drop {
+				refused.add("%s: %s deletes what nothing brings back: say --allow-drop if that is meant", t.migration.Name, step.Title())
 			}
 		}
 	}
 	return refused.err()
+}
+
+// deletes reports whether a step deletes what nothing brings back. On the way down
+// that is a collection alone: the rest is what the way up made.
+func (t task) deletes(step Step) bool {
+	return step.Kind == DropCollection || !t.undoing && step.Risk == Contract
 }
 
 // reasons gathers why something is refused, all at once.

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/store"
@@ -36,7 +37,33 @@ type MigrationStatus struct {
 	FinishedAt *time.Time `json:"finishedAt,omitempty"`
 	Seconds    float64    `json:"seconds,omitempty"`
 	Checksum   string     `json:"checksum,omitempty"`
+
+	point *store.MigrationPoint
 }
+
+// Text is the status in words.
+func (s MigrationStatus) Text() string {
+	text := s.State
+	switch s.State {
+	case string(store.Applied):
+		text = fmt.Sprintf("applied at %s by %s in %.1fs", clock(*s.FinishedAt), s.Who, s.Seconds)
+	case string(store.Applying), string(store.Undoing):
+		text = fmt.Sprintf("half %s since %s by %s: ", halfOf[s.State], clock(*s.StartedAt), s.Who)
+		if s.Next == "" {
+			s.Next = "not known"
+		}
+		text += fmt.Sprintf("next is step %d of %d, %s%s", s.Step+1, s.Steps, s.Next, pointText(s.point))
+	}
+	if s.Changed {
+		text += "; the file was changed since"
+	}
+	if s.Missing {
+		text += "; there is no file of it"
+	}
+	return text
+}
+
+var halfOf = map[string]string{string(store.Applying): "applied", string(store.Undoing): "undone"}
 
 // PointStatus is how far a step over documents is.
 type PointStatus struct {
@@ -113,9 +140,10 @@ func statusOf(record store.MigrationRecord, steps []Step) MigrationStatus {
 	}
 	s.Step = int(record.Step)
 	if s.Step < len(steps) {
-		s.Next = title(steps[s.Step])
+		s.Next = steps[s.Step].Title()
 	}
 	if p := record.Point; p != nil {
+		s.point = p
 		s.Point = &PointStatus{After: json.RawMessage("null"), Read: p.Read, Changed: p.Changed, Total: p.Total}
 		if !p.After.IsZero() {
 			s.Point.After = json.RawMessage(p.After.String())

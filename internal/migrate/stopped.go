@@ -59,7 +59,7 @@ func (s *Stopped) Where() string {
 	if s.Number == 0 {
 		return what + " before its first step"
 	}
-	return fmt.Sprintf("%s at step %d of %d, %s%s", what, s.Number, s.Steps, title(s.Step), pointText(s.Point))
+	return fmt.Sprintf("%s at step %d of %d, %s%s", what, s.Number, s.Steps, s.Step.Title(), pointText(s.Point))
 }
 
 // pointText says how far a step over documents is.
@@ -90,8 +90,9 @@ func idText(id bson.RawValue) string {
 
 // plain is an error for a reader, who may know what the database says of it.
 func plain(err error) string {
+	_, named := errors.AsType[*DocumentError](err)
 	e, ok := errors.AsType[*fault.Error](err)
-	if !ok {
+	if named || !ok {
 		return err.Error()
 	}
 	text := e.Detail

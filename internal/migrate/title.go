@@ -2,8 +2,8 @@ package migrate
 
 import "strings"
 
-// title names a step in a few words, as in create index users.email_1.
-func title(s Step) string {
+// Title names a step in a few words, as in create index users.email_1.
+func (s Step) Title() string {
 	what := strings.ReplaceAll(string(s.Kind), "_", " ") + " " + s.Collection
 	switch s.Kind {
 	case RenameCollection:

@@ -154,19 +154,30 @@ func document(d bson.D) bson.Raw {
 	return raw
 }
 
-// Transform changes those documents with some ids that match a filter by a
-// pipeline of an update, and returns how many it changed. A document that the
-// pipeline leaves as it is stays so. One that changes gets the next version, and the
-// time of the database as updatedAt.
-func (s *Store) Transform(ctx context.Context, collection string, ids []bson.RawValue, filter bson.Raw, pipeline []bson.Raw) (int64, error) {
+// Transformation is a change that MongoDB makes of documents by a pipeline.
+type Transformation struct {
+	// Filter selects the documents; nil for all.
+	Filter bson.Raw
+	// Pipeline has the stages of an update.
+	Pipeline []bson.Raw
+	// Certain says that the pipeline changes all that the filter selects. Else those
+	// are looked for that it changes; a number that becomes the same of another type is
+	// then not seen.
+	Certain bool
+}
+
+// Transform changes those documents with some ids that a transformation selects, and
+// returns how many it changed. One that the pipeline leaves as it is stays so. One
+// that changes gets the next version, and the time of the database as updatedAt.
+func (s *Store) Transform(ctx context.Context, collection string, ids []bson.RawValue, t Transformation) (int64, error) {
 	ctx, done, err := s.write(ctx, collection)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	result, err := s.collection(collection).UpdateMany(ctx, both(In("_id", ids), filter), stamped(pipeline))
+	result, err := s.collection(collection).UpdateMany(ctx, both(In("_id", ids), t.Filter), t.stamped())
 	if err != nil {
-		return 0, s.failed(ctx, err)
+		return 0, inItsWords(err, s.failed(ctx, err))
 	}
 	return result.ModifiedCount, nil
 }
@@ -183,10 +194,13 @@ func both(a, b bson.Raw) bson.Raw {
 // before is the field in which a document holds what it was while a pipeline runs.
 const before = "_sheaf_before"
 
-// stamped completes a pipeline so that it counts the version of what it changes.
-func stamped(pipeline []bson.Raw) mongo.Pipeline {
+// stamped returns the pipeline with what counts the version of what it changes.
+func (t Transformation) stamped() mongo.Pipeline {
 	without := bson.D{{Key: "$unsetField", Value: bson.D{{Key: "field", Value: before}, {Key: "input", Value: "$$ROOT"}}}}
-	changed := bson.D{{Key: "$ne", Value: bson.A{"$" + before, without}}}
+	changed := any(bson.D{{Key: "$ne", Value: bson.A{"$" + before, without}}})
+	if t.Certain {
+		changed = true
+	}
 	counted := bson.D{{Key: "$add", Value: bson.A{
 		bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$isNumber", Value: "$version"}}, "$version", int64(0)}}}, int64(1),
 	}}}
@@ -194,7 +208,7 @@ func stamped(pipeline []bson.Raw) mongo.Pipeline {
 		return bson.D{{Key: "$cond", Value: bson.A{changed, then, "$" + field}}}
 	}
 	stages := mongo.Pipeline{{{Key: "$set", Value: bson.D{{Key: before, Value: "$$ROOT"}}}}}
-	for _, stage := range pipeline {
+	for _, stage := range t.Pipeline {
 		stages = append(stages, decoded(stage))
 	}
 	return append(stages,

@@ -118,7 +118,7 @@ func TestTransformCountsVersions(t *testing.T) {
 	}
 	few := raw(t, bson.D{{Key: "n", Value: bson.D{{Key: "$lt", Value: 9}}}})
 	toTwo := raw(t, bson.D{{Key: "$set", Value: bson.D{{Key: "n", Value: bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$eq", Value: bson.A{"$n", 1}}}, 2, "$n"}}}}}}})
-	changed, err := s.Transform(t.Context(), "things", ids, few, []bson.Raw{toTwo})
+	changed, err := s.Transform(t.Context(), "things", ids, store.Transformation{Filter: few, Pipeline: []bson.Raw{toTwo}})
 	if err != nil || changed != 3 {
 		t.Fatalf("%d documents changed (%v)", changed, err)
 	}
@@ -145,7 +145,7 @@ func TestTransformTakesWhatReplacesTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	stage := raw(t, bson.D{{Key: "$replaceWith", Value: bson.D{{Key: "_id", Value: "$_id"}, {Key: "b", Value: "$a.b"}}}})
-	if changed, err := s.Transform(t.Context(), "things", ids, nil, []bson.Raw{stage}); err != nil || changed != 1 {
+	if changed, err := s.Transform(t.Context(), "things", ids, store.Transformation{Pipeline: []bson.Raw{stage}}); err != nil || changed != 1 {
 		t.Fatalf("%d documents changed (%v)", changed, err)
 	}
 	doc := all(t, s, "things")[0]
@@ -162,7 +162,7 @@ func TestTransformKeepsLargeDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	stage := raw(t, bson.D{{Key: "$set", Value: bson.D{{Key: "b", Value: 1}}}})
-	if changed, err := s.Transform(t.Context(), "things", ids, nil, []bson.Raw{stage}); err != nil || changed != 1 {
+	if changed, err := s.Transform(t.Context(), "things", ids, store.Transformation{Pipeline: []bson.Raw{stage}}); err != nil || changed != 1 {
 		t.Fatalf("%d documents changed (%v)", changed, err)
 	}
 }
@@ -177,7 +177,7 @@ func TestTransformHoldsTheValidator(t *testing.T) {
 	}
 	stage := raw(t, bson.D{{Key: "$set", Value: bson.D{{Key: "n", Value: int64(6)}}}})
 	err = s.InTransaction(t.Context(), func(ctx context.Context) error {
-		_, err := s.Transform(ctx, "things", ids, nil, []bson.Raw{stage})
+		_, err := s.Transform(ctx, "things", ids, store.Transformation{Pipeline: []bson.Raw{stage}})
 		return err
 	})
 	if !fault.Is(err, fault.ValidationFailed) || pointers(err) != "/n max" {

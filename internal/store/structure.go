@@ -178,12 +178,27 @@ func hasCode(err error, codes ...int) bool {
 	return ok && slices.Contains(codes, int(e.Code))
 }
 
-// structureError is mapError, but that MongoDB's own words are told: whoever
-// changes the structure is no client, and the words say what is wrong with it.
+// structureError is mapError with MongoDB's own words.
 func (s *Store) structureError(ctx context.Context, err error) error {
-	mapped := mapError(ctx, err)
-	if command, ok := errors.AsType[mongo.CommandError](err); ok && fault.Is(mapped, fault.Internal) {
-		return fault.Wrap(err, fault.Internal, "MongoDB refused it: %s", command.Message)
+	return inItsWords(err, mapError(ctx, err))
+}
+
+// inItsWords tells what MongoDB itself says where the fault that an error is mapped to
+// says nothing: whoever changes the structure, or documents by pipelines, is no
+// client, and the words say what is wrong.
+func inItsWords(err, mapped error) error {
+	if !fault.Is(mapped, fault.Internal) {
+		return mapped
 	}
-	return mapped
+	words := ""
+	if e, ok := errors.AsType[mongo.CommandError](err); ok {
+		words = e.Message
+	}
+	if e, ok := errors.AsType[mongo.WriteException](err); ok && len(e.WriteErrors) > 0 {
+		words = e.WriteErrors[0].Message
+	}
+	if words == "" {
+		return mapped
+	}
+	return fault.New(fault.Internal, "MongoDB refused it: %s", words)
 }
