@@ -16,6 +16,7 @@ var pages = map[string]struct{ file, example string }{
 	"readme":     {"../../README.md", "blog"},
 	"query":      {"../../docs/query.md", "guide"},
 	"references": {"../../docs/references.md", "blog"},
+	"history":    {"../../docs/history.md", "contracts"},
 }
 
 func TestDocumentation(t *testing.T) {

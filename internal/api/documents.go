@@ -272,15 +272,24 @@ func (x *exchange) changeDocument(verbs map[string]engine.Verb, takes []string) 
 }
 
 func deleteDocument(x *exchange) error {
-	t, err := x.target()
+	t, err := x.document()
 	if err != nil {
+		return err
+	}
+	values, err := x.query()
+	if err != nil {
+		return err
+	}
+	var faults fault.List
+	purge := takePurge(t.collection, values, &faults)
+	if t.shard, err = shardOf(t.collection, values, &faults); err != nil {
 		return err
 	}
 	precondition, err := preconditions(x.request.Header)
 	if err != nil {
 		return err
 	}
-	if _, err := x.apply(engine.Write{Verb: engine.Delete, Collection: t.collection, ID: t.id, Shard: t.shard, Precondition: precondition}); err != nil {
+	if _, err := x.apply(engine.Write{Verb: engine.Delete, Collection: t.collection, ID: t.id, Shard: t.shard, Precondition: precondition, Purge: purge}); err != nil {
 		return err
 	}
 	x.setServerTiming()

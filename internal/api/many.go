@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/sheafdb/sheaf/internal/engine"
@@ -15,7 +16,7 @@ import (
 const maxAffected = 1000
 
 // selection reads which documents are meant.
-func (x *exchange) selection() (s engine.Selection, err error) {
+func (x *exchange) selection(deletes bool) (s engine.Selection, err error) {
 	c, err := x.collection()
 	if err != nil {
 		return s, err
@@ -24,7 +25,18 @@ func (x *exchange) selection() (s engine.Selection, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Plan, err = query.ParseSelection(values, x.service.options.Limits).Plan(c); err != nil {
+	var faults fault.List
+	if deletes {
+		s.Purge = takePurge(c, values, &faults)
+	}
+	if err := faults.Err(fault.InvalidParameter, badParameters); err != nil {
+		return s, err
+	}
+	request := query.ParseSelection(values, x.service.options.Limits)
+	if s.Purge && c.SoftDelete != nil {
+		request.Deleted = query.WithDeleted
+	}
+	if s.Plan, err = request.Plan(c); err != nil {
 		return s, err
 	}
 	s.Most, err = x.mostAffected()
@@ -48,7 +60,7 @@ func (x *exchange) mostAffected() (int, error) {
 
 // patchDocuments changes all documents that match, or none.
 func patchDocuments(x *exchange) error {
-	s, err := x.selection()
+	s, err := x.selection(false)
 	if err != nil {
 		return err
 	}
@@ -70,7 +82,7 @@ func patchDocuments(x *exchange) error {
 
 // deleteDocuments deletes all documents that match, or none.
 func deleteDocuments(x *exchange) error {
-	s, err := x.selection()
+	s, err := x.selection(true)
 	if err != nil {
 		return err
 	}
@@ -117,7 +129,7 @@ func manyRoutes() []route {
 		{openapi.Route{
 			Method: http.MethodDelete, Path: collection, ID: "deleteMany", Access: openapi.Writes, Summary: "Delete all documents that match",
 			Description: "All or none. Needs a condition.",
-			Parameters:  parameters,
+			Parameters:  append(slices.Clone(parameters), purge),
 			Responses:   counts("How many were deleted.", openapi.DeletedBody),
 			Problems:    problems,
 		}, deleteDocuments},

@@ -52,7 +52,11 @@ var listParameters = []openapi.Parameter{
 		Schema: schema.JSON{{Name: "type", Value: "string"}, {Name: "enum", Value: []string{"exact", "estimate"}}}},
 	queryParameter("explain", "boolean", "Answers how the list is found, in place of the list."),
 	include,
+	deleted,
 }
+
+var deleted = openapi.Parameter{Name: "deleted", In: "query", Of: openapi.SoftDeleting, Description: "include also reads documents that are deleted and kept, only reads those alone.",
+	Schema: schema.JSON{{Name: "type", Value: "string"}, {Name: "enum", Value: []string{"include", "only"}}}}
 
 var include = openapi.Parameter{Name: "include", In: "query", OfRelations: true, Schema: schema.JSON{{Name: "type", Value: "string"}},
 	Description: "Relations whose documents come along, separated by commas; a dot leads on, as in comments.author."}
@@ -66,7 +70,7 @@ var routes []route
 
 // The table refers to handlers, and they to the OpenAPI document made from it.
 func init() {
-	routes = slices.Concat(documentRoutes(), manyRoutes(), transactionRoutes(), sessionRoutes(), operationRoutes())
+	routes = slices.Concat(documentRoutes(), historyRoutes(), manyRoutes(), transactionRoutes(), sessionRoutes(), operationRoutes())
 }
 
 func documentRoutes() []route {
@@ -112,7 +116,7 @@ func documentRoutes() []route {
 		{openapi.Route{
 			Method: http.MethodGet, Path: document, ID: "get", Access: openapi.Reads, Summary: "Read a document",
 			Description: "With include the version, and so the ETag, tells nothing of what is included: If-None-Match is not heeded then.",
-			Parameters:  []openapi.Parameter{include, ifNoneMatch, ifMatch},
+			Parameters:  []openapi.Parameter{include, deleted, ifNoneMatch, ifMatch},
 			Responses: []openapi.Response{
 				{Status: 200, Description: "The document.", Headers: []string{"ETag", "Server-Timing", "Cache-Control", "Vary"}, Content: one},
 				{Status: 304, Description: "The version is known already.", Headers: []string{"ETag", "Cache-Control", "Vary"}},
@@ -144,7 +148,7 @@ func documentRoutes() []route {
 		}, patchDocument},
 		{openapi.Route{
 			Method: http.MethodDelete, Path: document, ID: "delete", Access: openapi.Writes, Summary: "Delete a document",
-			Parameters: []openapi.Parameter{ifMatch, ifNoneMatch},
+			Parameters: []openapi.Parameter{purge, ifMatch, ifNoneMatch},
 			Responses:  []openapi.Response{{Status: 204, Description: "Deleted.", Headers: []string{"Server-Timing"}}},
 			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.ReferenceViolation, fault.WriteConflict, fault.VersionConflict,
 				fault.DatabaseUnavailable, fault.Timeout},

@@ -15,20 +15,27 @@ import (
 // shard reads the parameters of a route that takes none but the fields of the
 // shard key, as far as the client knows them.
 func (x *exchange) shard(c *schema.Collection) (bson.Raw, error) {
-	names := c.ShardKey.Names()
-	if len(names) == 0 {
-		return nil, x.noParameters()
-	}
 	values, err := x.query()
 	if err != nil {
 		return nil, err
 	}
 	var faults fault.List
-	conditions := takeShard(c, values, &faults)
+	return shardOf(c, values, &faults)
+}
+
+// shardOf reads the fields of the shard key, which are all that is left of the
+// parameters.
+func shardOf(c *schema.Collection, values url.Values, faults *fault.List) (bson.Raw, error) {
+	names := c.ShardKey.Names()
+	conditions := takeShard(c, values, faults)
 	for name := range values {
+		if len(names) == 0 {
+			faults.Add(name, "unknown-parameter", "this route takes no parameters")
+			continue
+		}
 		faults.Add(name, "unknown-parameter", "is no parameter of this route%s; it takes the shard key: %s", nearest.Hint(name, names), strings.Join(names, ", "))
 	}
-	return conditions, faults.Err(fault.InvalidParameter, "the parameters are not valid")
+	return conditions, faults.Err(fault.InvalidParameter, badParameters)
 }
 
 // takeShard takes the fields of the shard key out of the parameters, and returns

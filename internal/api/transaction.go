@@ -166,14 +166,17 @@ type operationVerb struct {
 	body string
 	// stored says that the operation is about a document that is there.
 	stored bool
+	// others are further members.
+	others []string
 }
 
 var operationVerbs = []operationVerb{
-	{"create", engine.Create, "document", false},
-	{"update", engine.Merge, "change", true},
-	{"replace", engine.Replace, "document", true},
-	{"delete", engine.Delete, "", true},
-	{"read", engine.Read, "", true},
+	{"create", engine.Create, "document", false, nil},
+	{"update", engine.Merge, "change", true, nil},
+	{"replace", engine.Replace, "document", true, nil},
+	{"delete", engine.Delete, "", true, []string{"purge"}},
+	{"read", engine.Read, "", true, nil},
+	{"restore", engine.Restore, "", true, []string{"history"}},
 }
 
 // members are the names that an operation may have beside its verb.
@@ -183,9 +186,12 @@ func (v operationVerb) members() []string {
 		list = append(list, v.body)
 	}
 	if v.stored {
-		list = append(list, "id", "version", "require")
+		list = append(list, "id", "version")
 	}
-	return list
+	if v.stored && v.verb != engine.Restore {
+		list = append(list, "require")
+	}
+	return append(list, v.others...)
 }
 
 func verbNames() []string {
@@ -213,6 +219,7 @@ func (r *operationReader) operation(members []bsonjson.Member, place string) eng
 		r.member(&w, verb, member)
 	}
 	r.required(verb, members, place)
+	r.kept(&w)
 	if len(r.faults.Items) > before {
 		w.Collection = nil
 	}
@@ -274,6 +281,13 @@ func (r *operationReader) member(w *engine.Write, verb operationVerb, member bso
 		r.version(w, member.Text, at)
 	case name == "require":
 		w.Require = member.Text
+	case name == "purge":
+		w.Purge = string(member.Text) == "true"
+		if !w.Purge && string(member.Text) != "false" {
+			r.faults.Add(at, "type", "must be true or false")
+		}
+	case name == "history":
+		w.Revision = r.int(member.Text, at)
 	case name == "as":
 		r.as(w, member.Text)
 	}
@@ -327,12 +341,29 @@ func (r *operationReader) text(text []byte, at, what string) (string, bool) {
 }
 
 func (r *operationReader) version(w *engine.Write, text []byte, at string) {
+	w.Precondition.Match = &engine.Versions{List: []int64{r.int(text, at)}}
+}
+
+func (r *operationReader) int(text []byte, at string) int64 {
 	value, err := bsonjson.DecodeValue(text, intShape, bsonjson.Options{Pointer: at}, &r.faults)
 	if err != nil {
 		r.faults.Add(at, "type", "must be an int")
 	}
-	if n, ok := value.AsInt64OK(); ok {
-		w.Precondition.Match = &engine.Versions{List: []int64{n}}
+	n, _ := value.AsInt64OK()
+	return n
+}
+
+// kept notes what asks for more than the collection keeps.
+func (r *operationReader) kept(w *engine.Write) {
+	c := w.Collection
+	switch {
+	case c == nil:
+	case w.Verb == engine.Restore && !c.Keeps():
+		r.faults.Add(w.Place+"/restore", "conflict", "names a collection whose schema says neither soft_delete nor history")
+	case w.Revision != 0 && c.History == nil:
+		r.faults.Add(w.Place+"/history", "conflict", "does not fit %s, which keeps no history", c.Name)
+	case w.Revision < 0:
+		r.faults.Add(w.Place+"/history", "min", "must be at least 1")
 	}
 }
 

@@ -62,7 +62,7 @@ type place struct{ offset, turn int }
 // Whole returns the document with its system fields where they came, but for
 // the id, which MongoDB has first.
 func (d Decoded) Whole(id bson.RawValue) bson.Raw {
-	fields := [...]System{Version, CreatedAt, UpdatedAt}
+	fields := [...]System{Version, CreatedAt, UpdatedAt, DeletedAt}
 	sent := slices.DeleteFunc(fields[:], func(s System) bool { return d.System[s].Type == 0 })
 	slices.SortFunc(sent, func(a, b System) int { return d.places[a].turn - d.places[b].turn })
 	b := NewBuilder(len(d.Body)+96).Append("_id", id)

@@ -77,13 +77,18 @@ const (
 	Version
 	CreatedAt
 	UpdatedAt
+	DeletedAt
 	systemCount
 )
 
 // Stored is the name of a system field in MongoDB.
 func (s System) Stored() string { return systemNames[s] }
 
-var systemNames = [systemCount]string{ID: "_id", Version: "version", CreatedAt: "createdAt", UpdatedAt: "updatedAt"}
+var systemNames = [systemCount]string{ID: "_id", Version: "version", CreatedAt: "createdAt", UpdatedAt: "updatedAt", DeletedAt: "deletedAt"}
+
+// Always reports whether every stored document has the field: DeletedAt is that
+// of deleted ones.
+func (s System) Always() bool { return s != NotSystem && s != DeletedAt }
 
 // Default is what a field gets that was left out: a value made at compile time,
 // or one made anew for every document.

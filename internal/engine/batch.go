@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -34,7 +33,7 @@ func (e *Engine) Apply(ctx context.Context, writes ...Write) ([]Result, error) {
 // goes out plainly, several in one transaction. Before that comes a Forbidden for
 // collections that the caller may not use.
 func (e *Engine) ApplyBatch(ctx context.Context, b Batch) ([]Result, error) {
-	p := newPlan(ctx, b.Writes, time.Now())
+	p := newPlan(ctx, b.Writes...)
 	if err := p.prepare(&b.Faults); err != nil {
 		return nil, err
 	}

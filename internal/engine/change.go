@@ -26,7 +26,7 @@ func (e *Engine) change(ctx context.Context, op *operation) (Result, error) {
 		}
 		done, err := e.swap(ctx, op, version, current, next)
 		if err != nil || done {
-			return Result{Document: next}, err
+			return op.result(next), err
 		}
 		if time.Now().After(until) {
 			return Result{}, fault.New(fault.WriteConflict, "other writes to the same document were in the way")
@@ -43,8 +43,25 @@ func (e *Engine) current(ctx context.Context, op *operation) (bson.Raw, error) {
 	return doc, op.admits(doc)
 }
 
-// admits holds what the operation demands against the stored document.
+// result is what became of a document.
+func (op *operation) result(next bson.Raw) Result {
+	if op.verb == Delete {
+		next = nil // though it is kept
+	}
+	return Result{ID: op.id, Document: next}
+}
+
+// admits holds what the operation demands against the stored document. One that
+// was deleted is not there for it.
 func (op *operation) admits(doc bson.Raw) error {
+	if op.collection.Deleted(doc) {
+		return notFound(op.collection)
+	}
+	return op.demands(doc)
+}
+
+// demands is admits for what can also be done to a deleted document.
+func (op *operation) demands(doc bson.Raw) error {
 	if err := op.precondition.admits(Version(doc)); err != nil {
 		return err
 	}
@@ -54,35 +71,28 @@ func (op *operation) admits(doc bson.Raw) error {
 	return nil
 }
 
-// swap stores or deletes, and reports whether the document had the version.
+// swap stores what the document becomes, and reports whether it had the version.
 func (e *Engine) swap(ctx context.Context, op *operation, version int64, current, next bson.Raw) (done bool, err error) {
-	if op.verb == Delete {
-		return e.remove(ctx, op, &version, op.collection.ShardKey.Of(current))
+	c, shard := op.collection, op.collection.ShardKey.Of(current)
+	var refs []wanted
+	if op.verb != Delete {
+		refs = added(c, current, next, "")
 	}
-	err = e.keep(ctx, added(op.collection, current, next, ""), func(ctx context.Context) (bool, error) {
-		done, err = e.store.Replace(ctx, op.collection.Name, op.id, version, op.collection.ShardKey.Of(current), next)
-		return done, err
+	err = e.keep(ctx, op, refs, func(ctx context.Context) (bool, error) {
+		if next == nil {
+			done, err = e.store.Delete(ctx, c.Name, op.id, &version, shard)
+		} else {
+			done, err = e.store.Replace(ctx, c.Name, op.id, version, shard, next)
+		}
+		if err != nil || !done {
+			return done, err
+		}
+		return done, e.record(ctx, c, op.becomes(current, next))
 	})
 	return done, err
 }
 
-// remove deletes a document, where version is not nil only in that version, and
-// sees to what refers to it. It reports whether there was one to delete.
-func (e *Engine) remove(ctx context.Context, op *operation, version *int64, shard bson.Raw) (deleted bool, err error) {
-	if len(op.collection.Referrers) == 0 {
-		return e.store.Delete(ctx, op.collection.Name, op.id, version, shard)
-	}
-	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
-		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, version, shard)
-		if err != nil || !deleted {
-			return err
-		}
-		return e.settleReferrers(ctx, op.collection, []bson.RawValue{op.id}, op.now)
-	})
-	return deleted, err
-}
-
-// next computes what the stored document becomes; nil for Delete.
+// next computes what the stored document becomes; nil where it is removed.
 func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 	var body bson.Raw
 	switch op.verb {
@@ -100,7 +110,7 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 			body = bsonjson.Retain(withoutSystem(current), body, op.collection.Fields)
 		}
 	default:
-		return nil, nil
+		return op.deleted(current), nil
 	}
 	next := op.successor(current, body)
 	var faults fault.List

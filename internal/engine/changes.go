@@ -18,7 +18,7 @@ const changesApart = 4
 // refer to takes more than its own document, and documents of several shards
 // would make it one of all of them.
 func (op *operation) shareable() bool {
-	return op.collection.ShardKey == nil && (op.verb != Delete || len(op.collection.Referrers) == 0)
+	return op.collection.ShardKey == nil && op.verb != Restore && !op.purge && (op.verb != Delete || len(op.collection.Referrers) == 0)
 }
 
 // changeTogether changes or deletes a document.
@@ -85,6 +85,8 @@ type state struct {
 	stored, current bson.Raw
 	// last is the call that changed it last, nil for none.
 	last *changeCall
+	// trail are the versions that it went through, where a history is kept.
+	trail []version
 }
 
 func (s states) of(id bson.RawValue) *state { return s[store.IDKey(id)] }
@@ -126,38 +128,24 @@ func (s *state) change(c *changeCall) (apart bool) {
 	if len(added(op.collection, s.current, next, "")) > 0 {
 		return true
 	}
-	s.current, s.last, c.Response = next, c, Result{Document: next}
+	s.trail = append(s.trail, op.becomes(s.current, next).trail...)
+	s.current, s.last, c.Response = next, c, op.result(next)
 	return false
 }
 
 // storeStates stores what has changed. It returns the call whose document MongoDB
 // refused.
 func (e *Engine) storeStates(ctx context.Context, collection *schema.Collection, all states) (*changeCall, error) {
-	var deleted []bson.RawValue
-	var docs []bson.Raw
+	var list []transition
 	var last []*changeCall
 	for _, s := range all {
-		switch {
-		case s.last == nil:
-		case s.current == nil:
-			deleted = append(deleted, s.last.Request.id)
-		default:
-			docs, last = append(docs, s.current), append(last, s.last)
+		if s.last != nil {
+			list, last = append(list, transition{from: s.stored, to: s.current, trail: s.trail}), append(last, s.last)
 		}
 	}
-	if len(docs) > 0 {
-		failures, err := e.store.ReplaceMany(ctx, collection, docs)
-		if err != nil {
-			return nil, err
-		}
-		if len(failures) > 0 {
-			return last[failures[0].Index], failures[0].Err
-		}
+	refused, err := e.carry(ctx, collection, list)
+	if refused >= 0 {
+		return last[refused], err
 	}
-	if len(deleted) > 0 {
-		if _, err := e.store.DeleteMany(ctx, collection.Name, deleted); err != nil {
-			return nil, err
-		}
-	}
-	return nil, nil
+	return nil, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/coalesce"
+	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -45,17 +46,24 @@ func (e *Engine) SetModel(model *schema.Model) { e.model.Store(model) }
 // Ping returns nil when the database takes writes.
 func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
 
-// Get returns the document with an id, NotFound where there is none and
-// VersionConflict where it does not fulfil the precondition, Forbidden where the
-// caller may not use the collection. shard is as that of
-// a Write.
+// Get returns the document with an id, NotFound where there is none or where it
+// is deleted, VersionConflict where it does not fulfil the precondition, and
+// Forbidden where the caller may not use the collection. shard is as that of a
+// Write.
 func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
-	if err := reaches(auth.From(ctx), c.Name, ""); err != nil {
+	return e.get(ctx, &query.Plan{Collection: c}, id, shard, p)
+}
+
+func (e *Engine) get(ctx context.Context, plan *query.Plan, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
+	if err := reaches(auth.From(ctx), plan.Collection.Name, ""); err != nil {
 		return nil, err
 	}
-	doc, err := e.store.Get(ctx, c.Name, id, shard)
+	doc, err := e.store.Get(ctx, plan.Collection.Name, id, shard)
 	if err != nil {
 		return nil, err
+	}
+	if !plan.Sees(doc) {
+		return nil, notFound(plan.Collection)
 	}
 	if err := p.Match.admits(Version(doc)); err != nil {
 		return nil, err

@@ -114,6 +114,9 @@ type held struct {
 	stored, current bson.Raw
 	// by is the batch that changed it last, nil for none.
 	by *planCall
+	// trail are the versions that it went through, where a history is kept.
+	trail  []version
+	chosen bool
 }
 
 // addition is the references that one batch adds.
@@ -171,7 +174,7 @@ func (g *group) hold(op *operation) bool {
 // out among these others, of which nothing is left either.
 func (g *group) carryOut(c *planCall) bool {
 	c.Response, c.Err = nil, nil
-	s := step{group: g, next: map[*held]bson.Raw{}}
+	s := step{group: g, next: map[*held]transition{}}
 	results := make([]Result, len(c.Request.ops))
 	for i, op := range c.Request.ops {
 		var err error
@@ -184,7 +187,8 @@ func (g *group) carryOut(c *planCall) bool {
 		}
 	}
 	for h, next := range s.next {
-		h.current, h.by = next, c
+		h.current, h.by, h.chosen = next.to, c, next.chosen
+		h.trail = append(h.trail, next.trail...)
 	}
 	if len(s.refs) > 0 {
 		g.adds = append(g.adds, addition{c, s.refs})
@@ -197,7 +201,7 @@ func (g *group) carryOut(c *planCall) bool {
 type step struct {
 	*group
 	// next is what becomes of the documents that it changes.
-	next map[*held]bson.Raw
+	next map[*held]transition
 	refs []wanted
 	// apart is set where MongoDB might decide otherwise if the batches came one by
 	// one.
@@ -209,9 +213,9 @@ func (s *step) operation(op *operation) (Result, error) {
 		return s.create(op), nil
 	}
 	h := s.docs[op.collection][store.IDKey(op.id)]
-	current, changed := s.next[h]
-	if !changed {
-		current = h.current
+	current, before := h.current, s.next[h]
+	if before.from != nil || before.to != nil {
+		current = before.to
 	}
 	if current == nil {
 		return Result{}, notFound(op.collection)
@@ -228,15 +232,17 @@ func (s *step) operation(op *operation) (Result, error) {
 	}
 	s.refs = append(s.refs, added(op.collection, current, next, op.pointer)...)
 	s.apart = s.apart || h.stored == nil || uniqueDiffer(op.collection, h.stored, current)
-	s.next[h] = next
-	return Result{ID: op.id, Document: next}, nil
+	becomes := op.becomes(current, next)
+	becomes.trail = append(before.trail, becomes.trail...)
+	s.next[h] = becomes
+	return op.result(next), nil
 }
 
 // create adds a new document. A document of the group that has the id already is
 // for MongoDB to decide about.
 func (s *step) create(op *operation) Result {
 	s.apart = s.apart || !s.hold(op)
-	s.next[s.docs[op.collection][store.IDKey(op.id)]] = op.document
+	s.next[s.docs[op.collection][store.IDKey(op.id)]] = op.becomes(nil, op.document)
 	s.refs = append(s.refs, added(op.collection, nil, op.document, op.pointer)...)
 	return Result{Created: true, ID: op.id, Document: op.document}
 }
@@ -266,61 +272,22 @@ func (g *group) save(ctx context.Context) (refused *planCall, err error) {
 		return refused, err
 	}
 	for c, docs := range g.docs {
-		var deleted []bson.RawValue
-		changes, creates := &toStore{}, &toStore{}
+		var list []transition
+		var by []*planCall
 		for _, h := range docs {
-			switch {
-			case h.by == nil:
-			case h.current == nil:
-				deleted = append(deleted, h.stored.Lookup("_id"))
-			case h.stored == nil:
-				creates.add(h)
-			default:
-				changes.add(h)
+			if h.by != nil && (h.stored != nil || h.current != nil) {
+				list, by = append(list, transition{from: h.stored, to: h.current, trail: h.trail, chosen: h.chosen}), append(by, h.by)
 			}
 		}
-		if len(deleted) > 0 {
-			if _, err := g.store.DeleteMany(ctx, c.Name, deleted); err != nil {
-				return nil, err
-			}
+		at, err := g.carry(ctx, c, list)
+		if at >= 0 {
+			return by[at], located(err, by[at].Request.about(list[at].to.Lookup("_id"), c.Name))
 		}
-		if refused, err := changes.by(ctx, c, g.store.ReplaceMany); err != nil || refused != nil {
-			return refused, err
-		}
-		if refused, err := creates.by(ctx, c, g.insertMany); err != nil || refused != nil {
-			return refused, err
+		if err != nil {
+			return nil, err
 		}
 	}
 	return nil, g.store.Share(ctx, distinct(shared, created))
-}
-
-func (g *group) insertMany(ctx context.Context, c *schema.Collection, docs []bson.Raw) ([]store.Failure, error) {
-	return g.store.InsertMany(ctx, c.Name, docs)
-}
-
-// toStore is documents that are stored by one command.
-type toStore struct {
-	docs  []bson.Raw
-	calls []*planCall
-}
-
-func (t *toStore) add(h *held) {
-	t.docs, t.calls = append(t.docs, h.current), append(t.calls, h.by)
-}
-
-// by stores the documents. It returns the batch whose document is refused, with
-// the error.
-func (t *toStore) by(ctx context.Context, c *schema.Collection, write func(context.Context, *schema.Collection, []bson.Raw) ([]store.Failure, error)) (*planCall, error) {
-	if len(t.docs) == 0 {
-		return nil, nil
-	}
-	failures, err := write(ctx, c, t.docs)
-	if err != nil || len(failures) == 0 {
-		return nil, err
-	}
-	first := failures[0]
-	refused := t.calls[first.Index]
-	return refused, located(first.Err, refused.Request.about(t.docs[first.Index].Lookup("_id"), c.Name))
 }
 
 // about returns the last operation about a document.
@@ -341,7 +308,7 @@ func (g *group) references(ctx context.Context) (created refSet, all []wanted, r
 	for c, docs := range g.docs {
 		for _, h := range docs {
 			switch {
-			case h.current == nil:
+			case h.current == nil, c.Deleted(h.current):
 			case h.stored == nil:
 				created.add(c.Name, h.current.Lookup("_id"))
 			default:

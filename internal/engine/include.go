@@ -91,7 +91,7 @@ func (i *inclusion) complete(ctx context.Context, plan *query.Plan, docs []bson.
 			return nil, err
 		}
 		for k := range inner {
-			inner[k].doc = withPlainID(inner[k].doc)
+			inner[k].doc = WithPlainID(inner[k].doc)
 		}
 		relations[n] = related{include: include, docs: inner, of: found.of}
 	}
@@ -155,9 +155,9 @@ func (r related) value(links []int) bson.RawValue {
 	return bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: r.docs[links[0]].doc}
 }
 
-// withPlainID returns a stored document with its id as clients know it.
+// WithPlainID returns a stored document with its id as clients know it.
 // MongoDB keeps _id in the first place.
-func withPlainID(doc bson.Raw) bson.Raw {
+func WithPlainID(doc bson.Raw) bson.Raw {
 	const stored, plain = "_id\x00", "id\x00"
 	const at = 5 // after the length and the type
 	if len(doc) < at+len(stored) || string(doc[at:at+len(stored)]) != stored {

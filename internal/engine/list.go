@@ -39,7 +39,7 @@ func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, s
 	if err := reachesPlan(ctx, plan); err != nil {
 		return nil, err
 	}
-	doc, err := e.Get(ctx, plan.Collection, id, shard, p)
+	doc, err := e.get(ctx, plan, id, shard, p)
 	if err != nil || len(plan.Includes) == 0 {
 		return doc, err
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/query"
-	"github.com/sheafdb/sheaf/internal/store"
 )
 
 // Selection is all documents that a plan's filter matches, to be changed or
@@ -20,6 +20,8 @@ type Selection struct {
 	Plan *query.Plan
 	// Most is how many there may be; of more, none is touched.
 	Most int
+	// Purge has a delete remove the documents for good, and their history.
+	Purge bool
 }
 
 // Changed counts the documents of a Selection.
@@ -29,7 +31,7 @@ type Changed struct{ Matched, Modified int }
 // one, or none of them. Each is held against the rules, and a fault names the
 // document.
 func (e *Engine) ChangeAll(ctx context.Context, s Selection, w Write) (Changed, error) {
-	p, faults := newPlan(ctx, []Write{w}, time.Now()), fault.List{}
+	p, faults := newPlan(ctx, w), fault.List{}
 	if err := p.prepare(&faults); err != nil {
 		return Changed{}, err
 	}
@@ -47,12 +49,12 @@ func (e *Engine) ChangeAll(ctx context.Context, s Selection, w Write) (Changed, 
 		if len(next) == 0 {
 			return nil
 		}
-		failures, err := e.store.ReplaceMany(ctx, s.Plan.Collection, next)
+		refused, err := e.carry(ctx, s.Plan.Collection, next)
+		if refused >= 0 {
+			return ofDocument(err, next[refused].to.Lookup("_id"))
+		}
 		if err != nil {
 			return err
-		}
-		if len(failures) > 0 {
-			return ofDocument(failures[0].Err, next[failures[0].Index].Lookup("_id"))
 		}
 		return e.holdReferences(ctx, refs, nil, nil)
 	})
@@ -60,7 +62,7 @@ func (e *Engine) ChangeAll(ctx context.Context, s Selection, w Write) (Changed, 
 }
 
 // successors computes what documents become, and which references that adds.
-func (op *operation) successors(current []bson.Raw) (next []bson.Raw, refs []wanted, err error) {
+func (op *operation) successors(current []bson.Raw) (next []transition, refs []wanted, err error) {
 	for _, doc := range current {
 		one := *op
 		one.id = doc.Lookup("_id")
@@ -72,7 +74,7 @@ func (op *operation) successors(current []bson.Raw) (next []bson.Raw, refs []wan
 		if err != nil {
 			return nil, nil, ofDocument(err, one.id)
 		}
-		next, refs = append(next, changed), append(refs, added(op.collection, doc, changed, "")...)
+		next, refs = append(next, one.becomes(doc, changed)), append(refs, added(op.collection, doc, changed, "")...)
 	}
 	return next, refs, nil
 }
@@ -90,20 +92,21 @@ func (e *Engine) DeleteAll(ctx context.Context, s Selection) (deleted int, err e
 	if err := reachesPlan(ctx, s.Plan); err != nil {
 		return 0, err
 	}
-	c, now := s.Plan.Collection, time.Now().UTC().Truncate(time.Millisecond)
+	c := s.Plan.Collection
+	op := &operation{verb: Delete, collection: c, now: time.Now().UTC().Truncate(time.Millisecond), who: observe.Caller(ctx), purge: s.Purge}
 	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
-		docs, err := e.selected(ctx, s, store.OnlyID)
+		docs, err := e.selected(ctx, s, op.toDelete())
 		if deleted = len(docs); err != nil || deleted == 0 {
 			return err
 		}
-		ids := make([]bson.RawValue, len(docs))
+		ids, list := make([]bson.RawValue, len(docs)), make([]transition, len(docs))
 		for i, doc := range docs {
-			ids[i] = doc.Lookup("_id")
+			ids[i], list[i] = doc.Lookup("_id"), op.becomes(doc, op.deleted(doc))
 		}
-		if _, err := e.store.DeleteMany(ctx, c.Name, ids); err != nil || len(c.Referrers) == 0 {
+		if _, err := e.carry(ctx, c, list); err != nil || len(c.Referrers) == 0 {
 			return err
 		}
-		return e.settleReferrers(ctx, c, ids, now)
+		return e.settleReferrers(ctx, op, ids)
 	})
 	return deleted, err
 }

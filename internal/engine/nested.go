@@ -243,7 +243,7 @@ func named(members []bsonjson.Member, name string) bool {
 
 // create reads a document to create, with what that brings in turn.
 func (n nester) create(relation *schema.Relation, text []byte, pointer string) (*operation, error) {
-	op := &operation{verb: Create, caller: n.op.caller, collection: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
+	op := &operation{verb: Create, caller: n.op.caller, who: n.op.who, collection: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
 	if relation.Kind != schema.BelongsTo {
 		owner := &target{ids: n.op.collection.ID, create: n.op, owner: true}
 		op.links = append(op.links, &link{relation: relation, many: relation.ByMany, to: []*target{owner}})

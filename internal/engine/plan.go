@@ -9,6 +9,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -21,7 +22,9 @@ type plan struct {
 	writes []Write
 	caller *auth.Principal
 	now    time.Time
-	ops    []*operation
+	// who is the caller by name, empty where nobody is known.
+	who string
+	ops []*operation
 	// names are the places of writes that have one.
 	names map[string]int
 	// mentions are those of each write; nil where there are none.
@@ -30,8 +33,10 @@ type plan struct {
 	size int
 }
 
-func newPlan(ctx context.Context, writes []Write, now time.Time) *plan {
-	return &plan{writes: writes, caller: auth.From(ctx), now: now.UTC().Truncate(time.Millisecond), ops: make([]*operation, len(writes))}
+func newPlan(ctx context.Context, writes ...Write) *plan {
+	return &plan{
+		writes: writes, caller: auth.From(ctx), who: observe.Caller(ctx), now: time.Now().UTC().Truncate(time.Millisecond), ops: make([]*operation, len(writes)),
+	}
 }
 
 // prepare decodes and checks all writes. It gathers the faults of all; text
@@ -62,7 +67,7 @@ func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List)
 	w := p.writes[i]
 	op := &operation{
 		verb: w.Verb, collection: w.Collection, id: w.ID, shard: w.Shard, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
-		caller: p.caller, now: p.now, minimal: w.Minimal,
+		caller: p.caller, who: p.who, now: p.now, minimal: w.Minimal, purge: w.Purge, revision: w.Revision,
 	}
 	if w.Collection == nil {
 		return op, nil

@@ -28,12 +28,19 @@ type operation struct {
 	// its document or change does.
 	place, pointer string
 	now            time.Time
+	// who is the caller by name, for the history.
+	who string
+	// purge and revision are those of the Write.
+	purge    bool
+	revision int64
 
 	// document is the whole new one of Create, and of a Replace that creates.
 	document bson.Raw
 	// awaitsID is set while the document has a placeholder for its id, allocated
 	// once the service has given it one.
 	awaitsID, allocated bool
+	// chosen is set where the client chose the id of the new document.
+	chosen bool
 	// late is set where the operation mentions what only running others tells: it
 	// is prepared again then. provisional is one that mentions what changes when
 	// ids are allocated.
@@ -60,7 +67,10 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 	op.prepareID(w, faults)
 	op.prepareRequire(w, faults)
 	switch op.verb {
-	case Delete, Read:
+	case Delete:
+		op.prepareDelete()
+		return nil
+	case Read, Restore:
 		return nil
 	case Create:
 		return op.prepareNested(w, 0, faults)
@@ -137,12 +147,13 @@ func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List)
 	for _, f := range []struct {
 		system bsonjson.System
 		name   string
-	}{{bsonjson.Version, "version"}, {bsonjson.CreatedAt, "createdAt"}, {bsonjson.UpdatedAt, "updatedAt"}} {
+	}{{bsonjson.Version, "version"}, {bsonjson.CreatedAt, "createdAt"}, {bsonjson.UpdatedAt, "updatedAt"}, {bsonjson.DeletedAt, schema.DeletedAt}} {
 		if isSet(decoded.System[f.system]) {
 			faults.Add(op.pointer+"/"+f.name, "read-only", readOnly)
 		}
 	}
 	op.id = decoded.System[bsonjson.ID]
+	op.chosen = isSet(op.id)
 	op.completeID(faults)
 	op.document = op.stamp(op.linked(op.sampleIDs()), 1, bsonjson.DateValue(op.now))
 	op.check(op.document, faults)
@@ -150,6 +161,7 @@ func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List)
 
 func (op *operation) prepareReplace(decoded bsonjson.Decoded, faults *fault.List) {
 	op.matchSystem(decoded, faults)
+	op.chosen = true
 	// What is checked is what will be stored, but for its version and times.
 	op.document = op.stamp(op.body, 1, bsonjson.DateValue(op.now))
 	op.check(op.document, faults)

@@ -15,6 +15,8 @@ import (
 // be there, and stay.
 type wanted struct {
 	key store.Key
+	// live is set where the document must also not be one that was deleted and kept.
+	live bool
 	// pointer leads to the reference in what the client sent.
 	pointer string
 }
@@ -37,7 +39,8 @@ func added(c *schema.Collection, current, next bson.Raw, pointer string) []wante
 	var list []wanted
 	for _, ref := range refs {
 		if !held[ref.Reference].Has(ref.ID) {
-			list = append(list, wanted{store.Key{Collection: c.References[ref.Reference].To, ID: ref.ID}, pointer + ref.Pointer})
+			to := c.References[ref.Reference].Target
+			list = append(list, wanted{store.Key{Collection: to.Name, ID: ref.ID}, to.SoftDelete != nil, pointer + ref.Pointer})
 		}
 	}
 	return list
@@ -95,9 +98,13 @@ func (e *Engine) lookFor(ctx context.Context, list []wanted, found refSet) (refS
 	for _, key := range distinct(list, found) {
 		ids[key.Collection] = append(ids[key.Collection], key.ID)
 	}
+	live := make(map[string]bool)
+	for _, w := range list {
+		live[w.key.Collection] = w.live
+	}
 	there := refSet{}
 	for name, list := range ids {
-		existing, err := e.existing(ctx, name, list)
+		existing, err := e.existing(ctx, name, list, live[name])
 		if err != nil {
 			return nil, err
 		}
@@ -106,10 +113,10 @@ func (e *Engine) lookFor(ctx context.Context, list []wanted, found refSet) (refS
 	return there, nil
 }
 
-func (e *Engine) existing(ctx context.Context, collection string, ids []bson.RawValue) (store.IDSet, error) {
+func (e *Engine) existing(ctx context.Context, collection string, ids []bson.RawValue, live bool) (store.IDSet, error) {
 	found := store.IDSet{}
 	for some := range slices.Chunk(ids, maxIn) {
-		part, err := e.store.Existing(ctx, collection, some)
+		part, err := e.store.Existing(ctx, collection, some, live)
 		if err != nil {
 			return nil, err
 		}
@@ -131,16 +138,21 @@ func dangling(list []wanted, there ...refSet) error {
 	return faults.Err(fault.ReferenceViolation, "a reference leads to a document that does not exist")
 }
 
-// keep runs write, which reports whether it wrote, in a transaction with the
-// check of the references that it adds; plainly where it adds none.
-func (e *Engine) keep(ctx context.Context, list []wanted, write func(context.Context) (bool, error)) error {
-	if len(list) == 0 {
+// keep runs write, which reports whether it wrote the document of an operation, in
+// a transaction with the check of the references that it adds and with all else
+// that the write brings with it; plainly where there is nothing of that.
+func (e *Engine) keep(ctx context.Context, op *operation, list []wanted, write func(context.Context) (bool, error)) error {
+	refers := op.verb == Delete && len(op.collection.Referrers) > 0
+	if len(list) == 0 && !refers && op.collection.History == nil {
 		_, err := write(ctx)
 		return err
 	}
 	return e.store.InTransaction(ctx, func(ctx context.Context) error {
 		if done, err := write(ctx); err != nil || !done {
 			return err
+		}
+		if refers {
+			return e.settleReferrers(ctx, op, []bson.RawValue{op.id})
 		}
 		return e.holdReferences(ctx, list, nil, nil)
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -29,7 +28,8 @@ const (
 // attempt of one transaction.
 type removal struct {
 	*Engine
-	now time.Time
+	// by is the operation that deletes.
+	by *operation
 	// deleted are the ids of all documents that are deleted, by collection.
 	deleted map[*schema.Collection]*idList
 	// affected counts the documents that are deleted or changed by the way.
@@ -57,13 +57,13 @@ func (l *idList) add(id bson.RawValue) bool {
 // has just deleted: to all of them as one, so that what they are to each other
 // does not matter. It deletes and changes as the references say, and fails with
 // a ReferenceViolation where one of them forbids that.
-func (e *Engine) settleReferrers(ctx context.Context, c *schema.Collection, ids []bson.RawValue, now time.Time) error {
-	r := &removal{Engine: e, now: now, deleted: map[*schema.Collection]*idList{}}
+func (e *Engine) settleReferrers(ctx context.Context, by *operation, ids []bson.RawValue) error {
+	r := &removal{Engine: e, by: by, deleted: map[*schema.Collection]*idList{}}
 	first := &idList{}
 	for _, id := range ids {
 		first.add(id)
 	}
-	if err := r.cascade(ctx, c, first); err != nil {
+	if err := r.cascade(ctx, by.collection, first); err != nil {
 		return err
 	}
 	if err := r.restrict(ctx); err != nil {
@@ -136,10 +136,15 @@ func (r *removal) eachReferrer(of map[*schema.Collection]*idList, answer schema.
 	return nil
 }
 
-// referring calls visit with every document that refers to one of some ids.
+// referring calls visit with every document that refers to one of some ids. Those
+// that were deleted and kept go with what is purged, and are no concern of others.
 func (r *removal) referring(ctx context.Context, from schema.Referrer, ids []bson.RawValue, projection bson.Raw, visit func(bson.Raw) error) error {
+	goes := r.by.purge && from.Declared().OnDelete == schema.Cascade
 	for some := range slices.Chunk(ids, maxIn) {
 		q := store.Query{Collection: from.Collection.Name, Filter: store.In(from.Declared().Path, some), Projection: projection, Batch: maxIn}
+		if from.Collection.SoftDelete != nil && !goes {
+			q.Filter = store.OnlyLive(q.Filter)
+		}
 		if err := r.store.Each(ctx, q, visit); err != nil {
 			return err
 		}
@@ -158,20 +163,34 @@ func (r *removal) affect() error {
 
 // deleteReferring deletes the documents that refer to some ids.
 func (r *removal) deleteReferring(ctx context.Context, from schema.Referrer, ids []bson.RawValue) (*idList, error) {
-	found := &idList{}
-	err := r.referring(ctx, from, ids, store.OnlyID, func(doc bson.Raw) error {
+	found, size := &idList{}, 0
+	op := r.by.aside(Delete, from.Collection)
+	var list []transition
+	err := r.referring(ctx, from, ids, op.toDelete(), func(doc bson.Raw) error {
 		if !found.add(doc.Lookup("_id")) {
 			return nil
 		}
+		if size += len(doc); size > maxAffectedBytes {
+			return errTooLarge
+		}
+		doc = slices.Clone(doc)
+		list = append(list, op.becomes(doc, op.deleted(doc)))
 		return r.affect()
 	})
-	for some := range slices.Chunk(found.list, maxIn) {
+	return found, r.carryOut(ctx, from.Collection, list, err)
+}
+
+// carryOut stores what becomes of documents, unless finding them failed.
+func (r *removal) carryOut(ctx context.Context, c *schema.Collection, list []transition, err error) error {
+	for some := range slices.Chunk(list, maxIn) {
 		if err == nil {
-			_, err = r.store.DeleteMany(ctx, from.Collection.Name, some)
+			_, err = r.carry(ctx, c, some)
 		}
 	}
-	return found, err
+	return err
 }
+
+var errTooLarge = fault.New(fault.ReferenceViolation, "the documents that refer to what would be deleted are too large to be changed at once; delete some of those first")
 
 // restrict fails where documents that stay refer to what is deleted by a field
 // that forbids that.
@@ -221,29 +240,24 @@ func counted(n int) string {
 // setNull takes the references out of the documents that stay.
 func (r *removal) setNull(ctx context.Context) error {
 	return r.eachReferrer(r.deleted, schema.SetNull, func(from schema.Referrer, to *idList) error {
-		var left []bson.Raw
+		var left []transition
 		size := 0
 		err := r.referring(ctx, from, to.list, nil, func(doc bson.Raw) error {
 			if size += len(doc); size > maxAffectedBytes {
-				return fault.New(fault.ReferenceViolation, "the documents that refer to what would be deleted are too large to be changed at once; delete some of those first")
+				return errTooLarge
 			}
-			next, err := r.withoutRefs(from.Collection, doc)
+			next, err := r.withoutRefs(from.Collection, slices.Clone(doc))
 			left = append(left, next)
 			return errors.Join(err, r.affect())
 		})
-		for some := range slices.Chunk(left, maxIn) {
-			if err == nil {
-				err = r.replaceAll(ctx, from.Collection, some)
-			}
-		}
-		return err
+		return r.carryOut(ctx, from.Collection, left, err)
 	})
 }
 
 // withoutRefs returns what becomes of a document that stays: all of its
 // references to what is deleted are taken out at once, so that it is changed
 // once.
-func (r *removal) withoutRefs(c *schema.Collection, current bson.Raw) (bson.Raw, error) {
+func (r *removal) withoutRefs(c *schema.Collection, current bson.Raw) (transition, error) {
 	body := c.WithoutRefs(withoutSystem(current), func(ref schema.Ref) bool {
 		reference := c.References[ref.Reference]
 		if reference.OnDelete != schema.SetNull {
@@ -256,13 +270,14 @@ func (r *removal) withoutRefs(c *schema.Collection, current bson.Raw) (bson.Raw,
 		}
 		return false
 	})
-	op := &operation{collection: c, id: current.Lookup("_id"), now: r.now}
+	op := r.by.aside(Update, c)
+	op.id = current.Lookup("_id")
 	next := op.successor(current, body)
 	var faults fault.List
 	checkChange(c, current, next, "", &faults)
 	if len(faults.Items) > 0 {
-		return nil, fault.New(fault.ReferenceViolation, "a document of %s refers to what would be deleted, and would break its schema without that: %s %s",
+		return transition{}, fault.New(fault.ReferenceViolation, "a document of %s refers to what would be deleted, and would break its schema without that: %s %s",
 			c.Name, faults.Items[0].Pointer, faults.Items[0].Detail)
 	}
-	return next, nil
+	return op.becomes(current, next), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
+	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -87,7 +88,7 @@ func holdsReference(c *schema.Collection, relation *schema.Relation) bool {
 // values returns the different values at a path of the related documents that
 // where admits, one more than there may be at most.
 func (r resolver) values(ctx context.Context, relation *schema.Relation, where *filter.Bound, path string) ([]bson.RawValue, error) {
-	conditions, err := marshal(where.BSON())
+	conditions, err := marshal(where.And(query.Live(relation.Collection)).BSON())
 	if err != nil {
 		return nil, err
 	}

@@ -80,19 +80,24 @@ func (r *attempt) creates(ctx context.Context, i, n int) error {
 		created.add(op.collection.Name, op.id)
 	}
 	for _, group := range byCollection(r.ops[i : i+n]) {
-		docs := make([]bson.Raw, len(group))
-		for j, op := range group {
-			docs[j] = op.document
+		refused, err := r.carry(ctx, group[0].collection, creations(group))
+		if refused >= 0 {
+			return located(err, group[refused])
 		}
-		failures, err := r.store.InsertMany(ctx, group[0].collection.Name, docs)
 		if err != nil {
 			return err
 		}
-		if len(failures) > 0 {
-			return located(failures[0].Err, group[failures[0].Index])
-		}
 	}
 	return r.holdReferences(ctx, refs, created, nil)
+}
+
+// creations are what operations make that create documents.
+func creations(ops []*operation) []transition {
+	list := make([]transition, len(ops))
+	for i, op := range ops {
+		list[i] = op.becomes(nil, op.document)
+	}
+	return list
 }
 
 // maxReadBytes bounds the documents that one batch reads, in bytes of BSON.
@@ -135,6 +140,10 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 		return Result{Document: doc}, err
 	case op.verb == Replace && op.precondition.creates():
 		return e.insertAbsent(ctx, op)
+	case op.verb == Restore:
+		return e.restore(ctx, op)
+	case op.purge:
+		return Result{}, e.purge(ctx, op)
 	case op.shareable() && e.store.CoalescesIn(ctx):
 		return e.changeTogether(ctx, op)
 	}
@@ -144,10 +153,10 @@ func (e *Engine) run(ctx context.Context, op *operation) (Result, error) {
 // changeAlone changes or deletes a document by commands of its own.
 func (e *Engine) changeAlone(ctx context.Context, op *operation) (Result, error) {
 	switch {
-	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil && op.placed():
-		return Result{}, e.delete(ctx, op)
-	case op.verb == Update:
+	case op.direct != nil:
 		return e.update(ctx, op)
+	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil && op.placed() && !op.collection.Keeps():
+		return Result{}, e.delete(ctx, op)
 	}
 	return e.change(ctx, op)
 }
@@ -158,12 +167,10 @@ func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
 	}
 	refs := op.references()
 	var err error
-	if len(refs) > 0 && e.store.CoalescesIn(ctx) {
+	if (len(refs) > 0 || op.collection.History != nil) && e.store.CoalescesIn(ctx) {
 		err = e.createTogether(ctx, op)
 	} else {
-		err = e.keep(ctx, refs, func(ctx context.Context) (bool, error) {
-			return true, e.store.Insert(ctx, op.collection.Name, op.document)
-		})
+		err = e.keep(ctx, op, refs, func(ctx context.Context) (bool, error) { return true, e.insertAlone(ctx, op) })
 	}
 	if err != nil {
 		return Result{}, err
@@ -171,8 +178,22 @@ func (e *Engine) insert(ctx context.Context, op *operation) (Result, error) {
 	return Result{Created: true, Document: op.document}, nil
 }
 
+func (e *Engine) insertAlone(ctx context.Context, op *operation) error {
+	if op.collection.History == nil {
+		return e.store.Insert(ctx, op.collection.Name, op.document)
+	}
+	_, err := e.carry(ctx, op.collection, []transition{op.becomes(nil, op.document)})
+	return err
+}
+
+// delete removes a document whatever it is.
 func (e *Engine) delete(ctx context.Context, op *operation) error {
-	deleted, err := e.remove(ctx, op, nil, op.shard)
+	deleted := false
+	err := e.keep(ctx, op, nil, func(ctx context.Context) (bool, error) {
+		var err error
+		deleted, err = e.store.Delete(ctx, op.collection.Name, op.id, nil, op.shard)
+		return deleted, err
+	})
 	if err == nil && !deleted {
 		return notFound(op.collection)
 	}
@@ -189,6 +210,9 @@ func (e *Engine) insertAbsent(ctx context.Context, op *operation) (Result, error
 	if !takenID(err) {
 		return result, err
 	}
+	if op.collection.SoftDelete != nil {
+		return Result{}, fault.Wrap(err, fault.VersionConflict, "a document with this id exists already; if it was deleted it can be restored, or purged")
+	}
 	return Result{}, fault.Wrap(err, fault.VersionConflict, "a document with this id exists already")
 }
 
@@ -200,13 +224,4 @@ func takenID(err error) bool {
 	}
 	items := fault.From(err).Items
 	return len(items) == 1 && items[0].Pointer == "/id"
-}
-
-// replaceAll stores documents in the place of those with their ids.
-func (e *Engine) replaceAll(ctx context.Context, c *schema.Collection, docs []bson.Raw) error {
-	failures, err := e.store.ReplaceMany(ctx, c, docs)
-	if err == nil && len(failures) > 0 {
-		return failures[0].Err
-	}
-	return err
 }

@@ -50,6 +50,9 @@ func (op *operation) matchSystem(decoded bsonjson.Decoded, faults *fault.List) {
 	if id := decoded.System[bsonjson.ID]; isSet(id) && (id.Type != op.id.Type || !bytes.Equal(id.Value, op.id.Value)) {
 		faults.Add(op.pointer+"/id", "immutable", "must be the id of the document, which never changes")
 	}
+	if isSet(decoded.System[bsonjson.DeletedAt]) {
+		faults.Add(op.pointer+"/"+schema.DeletedAt, "read-only", "is kept by the service: a delete sets it, and restoring the document takes it away")
+	}
 	version := decoded.System[bsonjson.Version]
 	n, isInt := version.AsInt64OK()
 	switch {

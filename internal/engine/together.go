@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"github.com/sheafdb/sheaf/internal/coalesce"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -140,17 +138,16 @@ func (e *Engine) createOnce(ctx context.Context, calls []*createCall) (refused *
 		if err != nil || len(good) == 0 {
 			return err
 		}
-		docs := make([]bson.Raw, len(good))
+		list := make([]transition, len(good))
 		for i, c := range good {
-			docs[i] = c.Request.document
+			list[i] = c.Request.becomes(nil, c.Request.document)
 		}
-		failures, err := e.store.InsertMany(ctx, calls[0].Request.collection.Name, docs)
+		at, err := e.carry(ctx, calls[0].Request.collection, list)
+		if at >= 0 {
+			refused = good[at]
+		}
 		if err != nil {
 			return err
-		}
-		if len(failures) > 0 {
-			refused = good[failures[0].Index]
-			return failures[0].Err
 		}
 		return e.store.Share(ctx, keys)
 	})

@@ -95,8 +95,9 @@ func (p *planting) relative(pointer string) string {
 // find reads the documents that targets name: by one command a field.
 func (p *planting) find(ctx context.Context) error {
 	type place struct {
-		collection, field string
-		whole             bool
+		collection *schema.Collection
+		field      string
+		whole      bool
 	}
 	wanted := map[place]map[string][]*target{}
 	values := map[place][]bson.RawValue{}
@@ -104,7 +105,7 @@ func (p *planting) find(ctx context.Context) error {
 		if t.find == nil {
 			continue
 		}
-		at, key := place{t.find.collection.Name, t.find.field, t.joins}, store.IDKey(t.find.value)
+		at, key := place{t.find.collection, t.find.field, t.joins}, store.IDKey(t.find.value)
 		if wanted[at] == nil {
 			wanted[at] = map[string][]*target{}
 		}
@@ -114,7 +115,10 @@ func (p *planting) find(ctx context.Context) error {
 		wanted[at][key] = append(wanted[at][key], t)
 	}
 	for at, list := range values {
-		q := store.Query{Collection: at.collection, Filter: store.In(at.field, list), Batch: maxIn}
+		q := store.Query{Collection: at.collection.Name, Filter: store.In(at.field, list), Batch: maxIn}
+		if at.collection.SoftDelete != nil {
+			q.Filter = store.OnlyLive(q.Filter)
+		}
 		if !at.whole {
 			q.Projection = store.Only("_id", at.field)
 		}
@@ -123,7 +127,7 @@ func (p *planting) find(ctx context.Context) error {
 			for _, t := range wanted[at][store.IDKey(doc.Lookup(at.field))] {
 				p.found[t] = doc
 			}
-			p.known.add(at.collection, doc.Lookup("_id"))
+			p.known.add(at.collection.Name, doc.Lookup("_id"))
 			return nil
 		})
 		if err != nil {
@@ -245,16 +249,12 @@ func withItem(array, item bson.RawValue) bson.RawValue {
 // insert stores the new documents: by one command a collection.
 func (p *planting) insert(ctx context.Context) error {
 	for _, group := range byCollection(p.operations) {
-		docs := make([]bson.Raw, len(group))
-		for i, op := range group {
-			docs[i] = op.document
+		refused, err := p.carry(ctx, group[0].collection, creations(group))
+		if refused >= 0 {
+			return locatedAt(err, p.relative(group[refused].pointer))
 		}
-		failures, err := p.store.InsertMany(ctx, group[0].collection.Name, docs)
 		if err != nil {
 			return err
-		}
-		if len(failures) > 0 {
-			return locatedAt(failures[0].Err, p.relative(group[failures[0].Index].pointer))
 		}
 	}
 	return nil
@@ -278,8 +278,9 @@ func byCollection(ops []*operation) [][]*operation {
 // replaceJoined stores the documents that were connected to.
 func (p *planting) replaceJoined(ctx context.Context) error {
 	for _, j := range p.joined {
-		op := &operation{collection: j.collection, id: j.original.Lookup("_id"), now: p.root.now}
-		if err := p.replaceAll(ctx, j.collection, []bson.Raw{op.successor(j.original, j.body)}); err != nil {
+		op := p.root.aside(Update, j.collection)
+		op.id = j.original.Lookup("_id")
+		if _, err := p.carry(ctx, j.collection, []transition{op.becomes(j.original, op.successor(j.original, j.body))}); err != nil {
 			return locatedAt(err, p.relative(j.pointer))
 		}
 	}

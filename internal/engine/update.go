@@ -44,18 +44,30 @@ func (op *operation) prepareOperators(w Write, options update.Options, faults *f
 		return err
 	}
 	op.patch = operators
-	if direct, ok := operators.Direct(op.now); ok && op.precondition.NoneMatch == nil {
-		op.direct = &direct
+	if direct, ok := operators.Direct(op.now); ok {
+		op.makeDirect(direct)
 	}
 	return nil
 }
 
-// update carries out operators: by one command where MongoDB can hold the rules,
-// else, and where that changed nothing, as every other change. That also finds
-// out why.
+// makeDirect has MongoDB make the change by itself, unless its document is needed
+// before or a history is kept.
+func (op *operation) makeDirect(direct update.Direct) {
+	if op.precondition.NoneMatch != nil || op.collection.History != nil {
+		return
+	}
+	if op.collection.SoftDelete != nil {
+		direct.Guard = store.OnlyLive(direct.Guard)
+	}
+	op.direct = &direct
+}
+
+// update carries out a direct change: by one command where MongoDB can hold the
+// rules, else, and where that changed nothing, as every other change. That also
+// finds out why.
 func (e *Engine) update(ctx context.Context, op *operation) (Result, error) {
 	match := op.precondition.Match
-	if op.direct == nil || !op.placed() || op.movesShard() || match != nil && !match.Any && len(match.List) == 0 {
+	if !op.placed() || op.movesShard() || match != nil && !match.Any && len(match.List) == 0 {
 		return e.change(ctx, op)
 	}
 	change := store.Change{ID: op.id, Guard: op.direct.Guard, Update: op.direct.Update, Shard: op.shard, VersionOnly: op.minimal}
@@ -67,7 +79,7 @@ func (e *Engine) update(ctx context.Context, op *operation) (Result, error) {
 	}
 	doc, err := e.store.Update(ctx, op.collection.Name, change)
 	if err != nil || doc != nil {
-		return Result{Document: doc}, err
+		return op.result(doc), err
 	}
 	return e.change(ctx, op)
 }

@@ -28,6 +28,8 @@ const (
 	Delete
 	// Read changes nothing: its result is the document.
 	Read
+	// Restore brings back a document that was deleted and kept, or a former version.
+	Restore
 )
 
 // Write is one change of one document, or the reading of one, as it was asked
@@ -50,6 +52,12 @@ type Write struct {
 	// Require is a filter in JSON that the stored document must match, nil for
 	// none. There is none for Create.
 	Require []byte
+	// Purge has a Delete remove the document for good, one that is deleted already
+	// too, and its history with it.
+	Purge bool
+	// Revision is the version of the history that Restore brings back, 0 for the last
+	// state of a deleted document.
+	Revision int64
 	// Minimal says that nobody wants the document: the result may have no more of
 	// it than the id and the version.
 	Minimal bool
@@ -76,7 +84,7 @@ type Result struct {
 
 // String returns the verb as an infinitive.
 func (v Verb) String() string {
-	names := [...]string{Create: "create", Replace: "replace", Merge: "merge", Update: "update", JSONPatch: "patch", Delete: "delete", Read: "read"}
+	names := [...]string{Create: "create", Replace: "replace", Merge: "merge", Update: "update", JSONPatch: "patch", Delete: "delete", Read: "read", Restore: "restore"}
 	if int(v) < len(names) {
 		return names[v]
 	}

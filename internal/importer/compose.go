@@ -7,6 +7,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // create makes what is stored where there is no such document yet.
@@ -31,13 +32,16 @@ func (d *document) create(r *run) {
 // stamp puts the system fields around a body: those that came, or others.
 func (d *document) stamp(body bson.Raw, version, createdAt bson.RawValue, r *run) bson.Raw {
 	system := &d.decoded.System
-	return bsonjson.NewBuilder(len(body)+96).
+	b := bsonjson.NewBuilder(len(body)+96).
 		Append("_id", d.id).
 		AppendAll(body, nil).
 		Append("version", pick(system[bsonjson.Version], version)).
 		Append("createdAt", pick(system[bsonjson.CreatedAt], createdAt)).
-		Append("updatedAt", pick(system[bsonjson.UpdatedAt], bsonjson.DateValue(r.Now))).
-		Document()
+		Append("updatedAt", pick(system[bsonjson.UpdatedAt], bsonjson.DateValue(r.Now)))
+	if at := system[bsonjson.DeletedAt]; sent(at) {
+		b.Append(schema.DeletedAt, at)
+	}
+	return b.Document()
 }
 
 // succeed makes what is stored in the place of another version, and reports
@@ -50,7 +54,7 @@ func (d *document) succeed(current bson.Raw, r *run) bool {
 	}
 	var faults fault.List
 	if r.Mode == Merge {
-		r.Collection.Check(withoutSystem(next), "", &faults)
+		r.Collection.Check(r.withoutSystem(next), "", &faults)
 	}
 	for _, pointer := range r.Collection.ShardKey.Moved(current, next) {
 		faults.Add(pointer, "immutable", "is part of the shard key, which never changes; create the document anew and delete this one")
@@ -68,7 +72,7 @@ func (d *document) next(current bson.Raw, r *run) (next bson.Raw, same bool) {
 	}
 	body := d.decoded.Body
 	if r.Mode == Merge {
-		before := withoutSystem(current)
+		before := r.withoutSystem(current)
 		body = bsonjson.Merge(before, body, r.Collection.Fields, r.Now)
 		same = bytes.Equal(body, before)
 	} else {
@@ -84,7 +88,7 @@ func (d *document) next(current bson.Raw, r *run) (next bson.Raw, same bool) {
 
 // keepsSystem reports whether the system fields that came are as stored.
 func (d *document) keepsSystem(current bson.Raw) bool {
-	for _, field := range [...]bsonjson.System{bsonjson.Version, bsonjson.CreatedAt, bsonjson.UpdatedAt} {
+	for _, field := range [...]bsonjson.System{bsonjson.Version, bsonjson.CreatedAt, bsonjson.UpdatedAt, bsonjson.DeletedAt} {
 		value, stored := d.decoded.System[field], current.Lookup(field.Stored())
 		if sent(value) && (stored.Type != value.Type || !bytes.Equal(stored.Value, value.Value)) {
 			return false
@@ -107,7 +111,7 @@ func (d *document) written(current bson.Raw) bool {
 // system fields do not count, nor the values that it got for want of its own:
 // those can be another every time.
 func (d *document) sameAs(stored bson.Raw, r *run) bool {
-	body := withoutSystem(stored)
+	body := r.withoutSystem(stored)
 	if !d.decoded.Defaulted {
 		return same(body, d.decoded.Body, d.decoded.Body)
 	}
@@ -115,12 +119,12 @@ func (d *document) sameAs(stored bson.Raw, r *run) bool {
 	return err == nil && same(body, d.decoded.Body, sent.Body)
 }
 
-func withoutSystem(doc bson.Raw) bson.Raw {
-	return bsonjson.NewBuilder(len(doc)).AppendAll(doc, func(name []byte) bool { return !isSystem(string(name)) }).Document()
+func (r *run) withoutSystem(doc bson.Raw) bson.Raw {
+	return bsonjson.NewBuilder(len(doc)).AppendAll(doc, func(name []byte) bool { return !r.isSystem(string(name)) }).Document()
 }
 
-func isSystem(name string) bool {
-	return name == "_id" || name == "version" || name == "createdAt" || name == "updatedAt"
+func (r *run) isSystem(name string) bool {
+	return name == "_id" || name == "version" || name == "createdAt" || name == "updatedAt" || name == schema.DeletedAt && r.Collection.SoftDelete != nil
 }
 
 // same compares a stored document or array with one that has its defaults, of

@@ -104,7 +104,7 @@ func (r *resolver) drop(ctx context.Context, among map[string]map[string]*unreso
 		}
 		for some := range slices.Chunk(list, batchDocuments) {
 			err := persist(ctx, func(int) error {
-				there, err := r.store.Existing(ctx, to, some)
+				there, err := r.store.Existing(ctx, to, some, false)
 				for key := range there {
 					delete(ids, key)
 				}

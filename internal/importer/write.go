@@ -43,7 +43,7 @@ func (b *batch) insert(ctx context.Context, documents []*document) (twins []*doc
 	for i, d := range documents {
 		stored[i] = d.stored
 	}
-	failures, err := b.run.Store.InsertMany(ctx, b.run.Collection.Name, stored)
+	failures, err := b.insertMany(ctx, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (b *batch) swap(ctx context.Context, documents []*document, swaps []store.S
 	if len(documents) == 0 {
 		return nil
 	}
-	stored, failures, err := b.run.Store.SwapMany(ctx, b.run.Collection.Name, swaps)
+	stored, failures, err := b.swapMany(ctx, swaps)
 	if err != nil {
 		return err
 	}

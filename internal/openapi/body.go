@@ -81,6 +81,17 @@ var serviceBodies = map[Body]schema.JSON{
 		m("additionalProperties", false),
 	},
 	AggregateBody: dataSchema(schema.JSON{m("type", "object")}),
+	HistoryBody: {
+		m("type", "object"), m("required", []string{"data", "page"}),
+		m("properties", schema.JSON{
+			m("data", arrayOf(versionSchema)),
+			m("page", schema.JSON{m("type", "object"), m("properties", schema.JSON{
+				m("next", schema.JSON{m("type", "string"), m("description", "The cursor of the next page, for the parameter after. The last page has none.")}),
+			}), m("additionalProperties", false)}),
+		}),
+		m("additionalProperties", false),
+	},
+	VersionBody: versionSchema,
 	StatusBody: {
 		m("type", "object"), m("required", []string{"status"}),
 		m("properties", schema.JSON{
@@ -101,6 +112,20 @@ var serviceBodies = map[Body]schema.JSON{
 	QueryBody:   querySchema(),
 	ChangedBody: countsSchema("matched", "modified"),
 	DeletedBody: countsSchema("deleted"),
+}
+
+// versionSchema describes a version of a document in its history. What was stored
+// once need not fit the schema of today.
+var versionSchema = schema.JSON{
+	m("type", "object"), m("required", []string{"version", "at", "operation", "document"}),
+	m("properties", schema.JSON{
+		m("version", schema.JSON{m("description", "The version; a removal is one too.")}),
+		m("at", schema.JSON{m("description", "When it was made.")}),
+		m("operation", schema.JSON{m("enum", []string{"create", "update", "replace", "delete", "restore"})}),
+		m("caller", schema.JSON{m("type", "string"), m("description", "Who made it, where that is known.")}),
+		m("document", schema.JSON{m("type", "object"), m("description", "The document as it was then; of a removal the last state.")}),
+	}),
+	m("additionalProperties", false),
 }
 
 // extendedBody describes a body of canonical Extended JSON.
@@ -167,7 +192,7 @@ func querySchema() schema.JSON {
 		m("filter", schema.JSON{m("type", "object"), m("description", "Conditions in MongoDB's syntax.")}),
 		m("select", texts), m("sort", texts), m("limit", schema.JSON{m("type", "integer"), m("minimum", 1)}),
 		m("after", text), m("before", text), m("count", schema.JSON{m("enum", []string{"exact", "estimate"})}),
-		m("explain", schema.JSON{m("type", "boolean")}),
+		m("explain", schema.JSON{m("type", "boolean")}), m("deleted", schema.JSON{m("enum", []string{"include", "only"})}),
 		m("include", schema.JSON{
 			m("oneOf", append(texts.Get("oneOf").([]any), schema.JSON{m("type", "object")})),
 			m("description", `Relations whose documents come along: author,comments.author, or an object such as {"comments": {"filter": {}, "select": ["text"], "sort": "-createdAt", "limit": 5, "include": "author"}}.`),

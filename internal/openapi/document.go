@@ -82,7 +82,7 @@ func newWriter(model *schema.Model) *writer {
 const collectionPart = "{collection}"
 
 func (w *writer) addForCollection(route Route, collection *schema.Collection) error {
-	if !strings.Contains(route.Path, collectionPart) {
+	if !strings.Contains(route.Path, collectionPart) || !route.Of.of(collection) {
 		return nil
 	}
 	path := strings.ReplaceAll(route.Path, collectionPart, url.PathEscape(collection.Name))

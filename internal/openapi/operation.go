@@ -54,6 +54,9 @@ func (s scope) shardParameters() (list []Parameter) {
 func (s scope) parameters(list []Parameter) []any {
 	var out []any
 	for _, p := range list {
+		if !p.Of.of(s.collection) {
+			continue
+		}
 		if p.OfRelations {
 			if s.collection == nil || len(s.collection.Relations) == 0 {
 				continue

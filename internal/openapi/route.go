@@ -25,6 +25,8 @@ type Route struct {
 	// Audience is who may ask: callers that are known, unless the table says
 	// otherwise. It brings credentials, and their problems, into the description.
 	Audience Audience
+	// Of says which collections have the route.
+	Of Trait
 	// Parameters are those of the query and the headers; those of the path come
 	// by themselves.
 	Parameters []Parameter
@@ -65,9 +67,37 @@ type Parameter struct {
 	Description string
 	Required    bool
 	Schema      schema.JSON
+	// Of says of which collections the route has the parameter.
+	Of Trait
 	// OfRelations marks a parameter that names relations: the description gets
 	// those of the collection, and a collection that has none has no parameter.
 	OfRelations bool
+}
+
+// Trait is what makes a collection have a route or a parameter.
+type Trait uint8
+
+// The traits.
+const (
+	Anything     Trait = iota
+	SoftDeleting       // keeps deleted documents
+	Historic           // keeps former versions
+	Keeping            // keeps either
+)
+
+// of reports whether a collection, nil for the service, has the trait.
+func (t Trait) of(c *schema.Collection) bool {
+	switch {
+	case t == Anything:
+		return true
+	case c == nil:
+		return false
+	case t == SoftDeleting:
+		return c.SoftDelete != nil
+	case t == Historic:
+		return c.History != nil
+	}
+	return c.Keeps()
 }
 
 // Request is a body that a route takes.
@@ -112,6 +142,8 @@ const (
 	ChangedBody          // {"matched": 2, "modified": 2}
 	DeletedBody          // {"deleted": 2}
 	SessionBody          // {"id": …, "instance": …, "expiresAt": …, "idleTimeout": …}
+	HistoryBody          // {"data": [versions], "page": {"next": "…"}}
+	VersionBody          // {"version": 3, "at": "…", "operation": "update", "caller": "…", "document": {…}}
 	AggregateBody        // {"data": [objects]}, whose members an aggregate chooses
 	StatusBody           // {"status": "ok"}, or "stale" with a "detail"
 	OpenAPIBody          // this document

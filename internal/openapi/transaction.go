@@ -33,8 +33,13 @@ func (s scope) transaction() schema.JSON {
 		operation("create", []string{"document"}, document("As POST takes it.")),
 		operation("update", []string{"id", "change"}, id, version, require, m("change", changeOfOperation)),
 		operation("replace", []string{"id", "document"}, id, version, require, document("As PUT takes it.")),
-		operation("delete", []string{"id"}, id, version, require),
+		operation("delete", []string{"id"}, id, version, require, m("purge", schema.JSON{
+			m("type", "boolean"), m("description", "Removes for good, in a collection that keeps what is deleted."),
+		})),
 		operation("read", []string{"id"}, id, version, require),
+		operation("restore", []string{"id"}, id, version, m("history", schema.JSON{
+			m("type", "integer"), m("minimum", 1), m("description", "The version of the history to bring back; without it the document as it was when it was deleted."),
+		})),
 	}
 	list := append(arrayOf(schema.JSON{m("oneOf", operations)}), m("minItems", 1), m("maxItems", maxOperations))
 	return schema.JSON{

@@ -108,7 +108,7 @@ func (r *Request) member(name string, value jsontext.Value, limits Limits, fault
 			limit = 0
 		}
 		r.limit(limit, at, limits, faults)
-	case partAfter, partBefore, partCount:
+	case partAfter, partBefore, partCount, partDeleted:
 		if text, ok := textOf(value); ok {
 			r.part(name, text, limits, faults)
 			return

@@ -22,8 +22,8 @@ type orderKey struct {
 }
 
 // order binds the sort.
-func (r Request) order(c *schema.Collection, where *filter.Bound, faults *fault.List) order {
-	if len(r.Sort) == 0 && where != nil && where.Has(filter.Near) {
+func (r Request) order(c *schema.Collection, p *Plan, faults *fault.List) order {
+	if len(r.Sort) == 0 && p.near() {
 		return nil
 	}
 	var o order
@@ -41,15 +41,15 @@ func (r Request) order(c *schema.Collection, where *filter.Bound, faults *fault.
 			o = append(o, orderKey{target.Stored, key.Descending})
 		}
 	}
-	return o.total(c, where)
+	return o.total(r.Deleted.indexesFor(c), p.Where)
 }
 
 // total ends an order with the key from which on no two documents are equal.
 // Where there is none that is the id, in the direction of the last key so that
 // an index serves both ways.
-func (o order) total(c *schema.Collection, where *filter.Bound) order {
+func (o order) total(indexes []schema.Index, where *filter.Bound) order {
 	for i, k := range o {
-		if k.stored == "_id" || o[:i+1].unique(c, where) {
+		if k.stored == "_id" || o[:i+1].unique(indexes, where) {
 			return o[:i+1]
 		}
 	}
@@ -65,11 +65,11 @@ func typeName(target filter.Target) string {
 
 // unique reports whether no two documents that where admits have the same keys:
 // a unique index of all documents lies within the keys and what where fixes.
-func (o order) unique(c *schema.Collection, where *filter.Bound) bool {
+func (o order) unique(indexes []schema.Index, where *filter.Bound) bool {
 	has := func(key bson.E) bool {
 		return slices.ContainsFunc(o, func(k orderKey) bool { return k.stored == key.Key }) || fixes(where, key.Key)
 	}
-	return slices.ContainsFunc(c.Indexes, func(index schema.Index) bool {
+	return slices.ContainsFunc(indexes, func(index schema.Index) bool {
 		return index.Unique && index.Partial == nil && !slices.ContainsFunc(index.Keys, func(key bson.E) bool { return !has(key) })
 	})
 }

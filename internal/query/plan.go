@@ -27,6 +27,8 @@ type Plan struct {
 	Count Count
 	// Explain asks how the list is found.
 	Explain bool
+	// Deleted says whether deleted documents are read that are kept.
+	Deleted Deleted
 	// Includes are the relations whose documents come along.
 	Includes []*Include
 	// Limits bound what is included, and what a filter over relations finds.
@@ -54,6 +56,7 @@ func (r Request) Plan(c *schema.Collection) (*Plan, error) {
 	for _, key := range p.order {
 		p.keep(key.stored)
 	}
+	r.admitsDeleted(c, &faults)
 	if len(faults.Items) == 0 {
 		r.admits(p, &faults)
 	}
@@ -62,12 +65,12 @@ func (r Request) Plan(c *schema.Collection) (*Plan, error) {
 
 // plan binds what a list and an include have in common.
 func (b *planner) plan(r Request, c *schema.Collection) *Plan {
-	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, Limits: b.limits,
+	p := &Plan{Collection: c, Limit: r.Limit, Count: r.Count, Explain: r.Explain, Deleted: r.Deleted, Limits: b.limits,
 		backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
-	p.Where = r.where(c, b.faults)
+	p.Where = r.where(c, b.faults).And(r.Deleted.where(c))
 	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), b.faults)
 	if !r.source.document {
-		p.order = r.order(c, p.Where, b.faults)
+		p.order = r.order(c, p, b.faults)
 	}
 	b.includes(r.Include, p)
 	return p
@@ -97,6 +100,10 @@ func (r Request) unknown(item *fault.Item, c *schema.Collection) {
 	}
 	name, _, _ := strings.Cut(item.Pointer, "[")
 	item.Code = "unknown-parameter"
+	if name == partDeleted && c.SoftDelete != nil {
+		item.Detail = mustBeDeleted
+		return
+	}
 	item.Detail = "is neither a parameter of a list nor a field of the schema" + nearest.Hint(name, append(slices.Clone(parts), c.Fields.Names()...))
 }
 
@@ -118,6 +125,9 @@ func (r Request) admits(p *Plan, faults *fault.List) {
 		p.position = p.parseCursor(r.Before, at(partBefore), faults)
 	}
 }
+
+// Sees reports whether the read sees a stored document.
+func (p *Plan) Sees(doc bson.Raw) bool { return p.Deleted.admits(p.Collection, doc) }
 
 func (p *Plan) near() bool { return p.Where != nil && p.Where.Has(filter.Near) }
 

@@ -46,6 +46,8 @@ type Request struct {
 	Explain bool
 	// Include are the relations whose documents come along.
 	Include []Inclusion
+	// Deleted says whether deleted documents are read that are kept.
+	Deleted Deleted
 
 	// source says where the parts stood in what the client sent, faults what is
 	// wrong with them.
@@ -114,9 +116,10 @@ const (
 	partCount   = "count"
 	partExplain = "explain"
 	partInclude = "include"
+	partDeleted = "deleted"
 )
 
-var parts = []string{partFilter, partSelect, partSort, partLimit, partAfter, partBefore, partCount, partExplain, partInclude}
+var parts = []string{partFilter, partSelect, partSort, partLimit, partAfter, partBefore, partCount, partExplain, partInclude, partDeleted}
 
 const badList = "the parameters of the list are not valid"
 
@@ -128,7 +131,7 @@ func Parse(values url.Values, limits Limits) Request {
 	faults := &r.faults
 	conditions := url.Values{}
 	for name, given := range values {
-		if !slices.Contains(parts, name) {
+		if !slices.Contains(parts, name) || name == partDeleted && !isDeleted(given) {
 			conditions[name] = given
 			r.source.plain = append(r.source.plain, name)
 		}
@@ -136,7 +139,7 @@ func Parse(values url.Values, limits Limits) Request {
 	for _, name := range parts {
 		given, ok := values[name]
 		switch {
-		case !ok:
+		case !ok || slices.Contains(r.source.plain, name):
 		case len(given) > 1:
 			faults.Add(name, "repeated", "is given %d times; give it once", len(given))
 		default:
@@ -194,6 +197,11 @@ func (r *Request) part(name, text string, limits Limits, faults *fault.List) {
 		}
 	case partInclude:
 		r.includeText(text, at, limits, faults)
+	case partDeleted:
+		var ok bool
+		if r.Deleted, ok = parseDeleted(text); !ok {
+			faults.Add(at, "enum", mustBeDeleted)
+		}
 	}
 }
 
@@ -207,8 +215,8 @@ func ParseDocument(values url.Values, limits Limits) Request {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		given := values[name]
 		switch {
-		case name != partInclude:
-			r.faults.Add(name, "unknown-parameter", "is not a parameter of this route%s", nearest.Hint(name, []string{partInclude}))
+		case name != partInclude && name != partDeleted:
+			r.faults.Add(name, "unknown-parameter", "is not a parameter of this route%s", nearest.Hint(name, []string{partInclude, partDeleted}))
 		case len(given) > 1:
 			r.faults.Add(name, "repeated", "is given %d times; give it once", len(given))
 		default:

@@ -35,13 +35,11 @@ type Unserved struct {
 //     leave most documents ($ne, $nin, $not, $nor) need none.
 //   - A sort must follow in the index after fields that equal one value, or the
 //     conditions must bound what is sorted to a range of the index.
+//   - Deleted documents alone have an index of their own.
 func (p *Plan) Unserved() *Unserved {
-	var conditions []*filter.Node
-	if p.Where != nil {
-		conditions = p.Where.Conditions()
-	}
+	conditions := p.sent()
 	b := boundsOf(p.Collection, conditions)
-	if p.served(b) {
+	if p.Deleted == OnlyDeleted || p.served(b) {
 		return nil
 	}
 	u := &Unserved{Collection: p.Collection, Pointer: p.sortPointer, Index: p.suggest(b)}
@@ -62,11 +60,11 @@ func (p *Plan) served(b bounds) bool {
 	case b.served:
 		return true
 	case b.none():
-		return !p.sorted() || slices.ContainsFunc(p.Collection.Indexes, func(index schema.Index) bool {
+		return !p.sorted() || slices.ContainsFunc(p.Deleted.indexesFor(p.Collection), func(index schema.Index) bool {
 			return index.Partial == nil && p.order.follows(index.Keys, bounds{})
 		})
 	}
-	if fitsID(b) || slices.ContainsFunc(p.Collection.Indexes, func(index schema.Index) bool { return p.servedBy(index, b) }) {
+	if fitsID(b) || slices.ContainsFunc(p.Deleted.indexesFor(p.Collection), func(index schema.Index) bool { return p.servedBy(index, b) }) {
 		return true
 	}
 	return slices.ContainsFunc(b.alternatives, func(alternatives []bounds) bool {

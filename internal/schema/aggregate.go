@@ -127,7 +127,7 @@ func (c *compiler) aggregate(d *declaration, name string, n *node) *Aggregate {
 	}
 	before := len(c.problems)
 	p := pipelineCompiler{compiler: c, params: a.params.members, used: make([]bool, len(a.params.members))}
-	a.stages = p.pipeline(pipeline, knownFields(d), topLevel)
+	a.stages = hideDeleted(d.c, p.pipeline(pipeline, knownFields(d), topLevel))
 	if len(c.problems) == before { // else a mistake may hide a use
 		p.unused(params)
 	}

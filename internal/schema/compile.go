@@ -166,6 +166,8 @@ func (c *compiler) collection(d *declaration) {
 		{"relations", func(at *node) { relations = at }},
 		{"aggregates", func(at *node) { d.aggregates = at }},
 		{"shard_key", func(at *node) { shardKey = at }},
+		{"soft_delete", func(at *node) { d.c.SoftDelete = c.retention(at) }},
+		{"history", func(at *node) { d.c.History = c.retention(at) }},
 	})
 	c.document(d, fields)
 	c.indexes(d, indexes)
@@ -190,7 +192,12 @@ func (c *compiler) document(d *declaration, at *node) {
 	top.members = append(top.members, declared...)
 	top.members = append(top.members, systemRules("version", typeInt),
 		systemRules("createdAt", typeDate), systemRules("updatedAt", typeDate))
-	top.shape = &bsonjson.Shape{Kind: bsonjson.Object, Fields: shapeOf(top.members, d.open, systemOf)}
+	system := systemOf
+	if d.c.SoftDelete != nil {
+		top.members = append(top.members, systemRules(DeletedAt, typeDate))
+		system = systemOfKept
+	}
+	top.shape = &bsonjson.Shape{Kind: bsonjson.Object, Fields: shapeOf(top.members, d.open, system)}
 	markRefs(top)
 	d.c.rules, d.c.Fields = top, top.shape.Fields
 	d.c.idShape = top.members[0].shape
@@ -202,6 +209,14 @@ var systemNames = map[string]bsonjson.System{
 }
 
 func systemOf(name string) bsonjson.System { return systemNames[name] }
+
+// systemOfKept is systemOf for a collection whose deleted documents are kept.
+func systemOfKept(name string) bsonjson.System {
+	if name == DeletedAt {
+		return bsonjson.DeletedAt
+	}
+	return systemOf(name)
+}
 
 func noSystem(string) bsonjson.System { return bsonjson.NotSystem }
 

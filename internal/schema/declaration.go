@@ -38,6 +38,8 @@ func (c *Collection) Declaration() JSON {
 	if c.ShardKey != nil {
 		file.set("shard_key", declaredKeys(c.ShardKey.Keys, c.ShardKey.Fields))
 	}
+	c.SoftDelete.declare(&file, "soft_delete")
+	c.History.declare(&file, "history")
 	return file
 }
 
@@ -70,7 +72,7 @@ func (r *rules) declaration() JSON {
 func declaredIndexes(indexes []Index) []any {
 	var list []any
 	for _, index := range indexes {
-		if !index.OfUniqueField {
+		if !index.OfUniqueField && index.Name != deletedIndex {
 			list = append(list, index.declaration())
 		}
 	}
@@ -90,8 +92,8 @@ func (i Index) declaration() JSON {
 	}
 	out := JSON{{"keys", declaredKeys(short.Keys, short.Fields)}}
 	out.setFlag("unique", i.Unique)
-	if i.Partial != nil {
-		out.set("where", declaredFilter(i.Partial))
+	if among := i.Among(); among != nil {
+		out.set("where", declaredFilter(among))
 	}
 	if i.ExpireAfter != nil {
 		out.set("expire_after", i.ExpireAfter.String())

@@ -34,7 +34,7 @@ func TestTheDocumentationNamesEveryKeyAndType(t *testing.T) {
 	words = append(words, idKindNames...)
 	words = append(words, onDeleteNames...)
 	words = append(words, relationKindNames...)
-	words = append(words, "collection", "id", "fields", "additional", "indexes", "relations", "aggregates", "params", "pipeline", "timeout", "max_documents", "keys", "where", "expire_after", "shard_key", hashedKey, textKey, sphereKey)
+	words = append(words, "collection", "id", "fields", "additional", "indexes", "relations", "aggregates", "params", "pipeline", "timeout", "max_documents", "keys", "where", "expire_after", "shard_key", "soft_delete", "history", "keep", hashedKey, textKey, sphereKey)
 	for _, word := range words {
 		if !strings.Contains(text, word) {
 			t.Errorf("docs/schema.md does not speak of %q", word)

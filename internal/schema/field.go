@@ -39,7 +39,11 @@ func (f *fieldCompiler) members(n *node, top bool) []*rules {
 	}
 	members := make([]*rules, 0, len(n.entries))
 	for _, e := range n.entries {
-		if reason := badFieldName(e.key.text, top); reason != "" {
+		reason := badFieldName(e.key.text, top)
+		if top && e.key.text == DeletedAt && f.d.c.SoftDelete != nil {
+			reason = "is a system field of a collection with soft_delete: when a document was deleted"
+		}
+		if reason != "" {
 			f.problems.add(e.key, "the field name %q %s", shorten(e.key.text), reason)
 			continue
 		}

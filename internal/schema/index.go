@@ -36,6 +36,7 @@ func (c *compiler) indexes(d *declaration, at *node) {
 		c.declaredIndexes(d, at)
 	}
 	c.referenceIndexes(d)
+	c.softDelete(d)
 }
 
 // indexCount is checked last, as relations of other collections add indexes.
@@ -323,13 +324,8 @@ func operatorNames(ops []filter.Op) []string {
 
 // expireAfter reads how long after a date MongoDB deletes a document.
 func (c *compiler) expireAfter(n *node, index *Index, targets []filter.Target) *time.Duration {
-	word, ok := c.word(n)
+	after, ok := c.lifetime(n)
 	if !ok {
-		return nil
-	}
-	after, err := time.ParseDuration(word)
-	if err != nil || after < 0 || after%time.Second != 0 || after > math.MaxInt32*time.Second {
-		c.problems.add(n, `must be a duration of whole seconds, such as 720h, 30m or 0s, not %q`, shorten(word))
 		return nil
 	}
 	if len(targets) != 1 || len(index.Keys) != 1 || targets[0].Shape.Kind != bsonjson.Date {

@@ -254,6 +254,8 @@ func (w schemaWriter) object(r *rules, merge bool) JSON {
 // has reports whether the variant has a field.
 func (w schemaWriter) has(system bsonjson.System) bool {
 	switch {
+	case system == bsonjson.DeletedAt:
+		return w.stored || w.variant == Selected
 	case w.variant != Create || system == bsonjson.NotSystem:
 		return true
 	case system == bsonjson.ID:
@@ -301,7 +303,7 @@ func (w schemaWriter) requires(r *rules, system bsonjson.System, merge bool) boo
 	case system == bsonjson.NotSystem:
 		return !merge && r.required && (w.stored || r.initial == nil)
 	case w.stored:
-		return true
+		return system.Always()
 	}
 	return w.variant == Create && system == bsonjson.ID && !w.id.Generated()
 }

@@ -46,6 +46,7 @@ func (p *pipelineCompiler) lookup(n *node, k knowledge) (template, knowledge) {
 			return template{kind: arrayTemplate, inner: p.pipeline(n, other, inLookup)}
 		}},
 		option{"as", p.asName})
+	t.begin(other.of)
 	return t, k.with(textOf(n, "as"))
 }
 
@@ -73,19 +74,26 @@ func (p *pipelineCompiler) graphLookup(n *node, k knowledge) (template, knowledg
 		option{"as", p.asName}, option{"depthField", p.asName},
 		option{"maxDepth", func(n *node) template { return p.count(n, 0) }},
 		option{"restrictSearchWithMatch", func(n *node) template { return p.condition(n, other) }})
+	if other.of != nil && other.of.SoftDelete != nil {
+		t.limit("restrictSearchWithMatch")
+	}
 	return t, k.with(textOf(n, "as"))
 }
 
 func (p *pipelineCompiler) unionWith(n *node, _ knowledge) template {
 	var other knowledge
 	if n.kind == scalarNode {
-		return p.other(&other)(n)
+		t := object(p.other(&other)(n).named("coll"))
+		t.begin(other.of)
+		return t
 	}
 	p.needs(n, "$unionWith", "coll")
 	other, from := p.from(n, "coll")
-	return p.options(n, "$unionWith", from, option{"pipeline", func(n *node) template {
+	t := p.options(n, "$unionWith", from, option{"pipeline", func(n *node) template {
 		return template{kind: arrayTemplate, inner: p.pipeline(n, other, inLookup)}
 	}})
+	t.begin(other.of)
+	return t
 }
 
 func (p *pipelineCompiler) geoNear(n *node, k knowledge) (template, knowledge) {

@@ -64,7 +64,8 @@ type Collection struct {
 	// ID says how documents get their id.
 	ID IDKind
 	// Fields shape a document for the codec: id, the declared fields in the
-	// order of the file, then version, createdAt and updatedAt.
+	// order of the file, then version, createdAt and updatedAt; and deletedAt of a
+	// collection whose deleted documents are kept.
 	Fields *bsonjson.Fields
 	// Indexes are in the order of the file: those of `unique: true` first, and
 	// last those of references and relations that no other index serves. The
@@ -74,6 +75,11 @@ type Collection struct {
 	ShardKey *ShardKey
 	// References are the fields of type ref, at any depth.
 	References []Reference
+	// SoftDelete is nil where a delete removes a document. Else the document stays,
+	// with the time of its delete, and takes no part in anything.
+	SoftDelete *Retention
+	// History is nil where no versions of documents are kept but the last.
+	History *Retention
 	// CreateFields are Fields, and the relations by which a create may bring
 	// other documents with it: those are kept apart.
 	CreateFields *bsonjson.Fields
@@ -136,13 +142,18 @@ type Index struct {
 	// OfUniqueField is set for the index of a field that says unique: where it
 	// is partial it leaves out only documents that have no value there.
 	OfUniqueField bool
+	// LiveOnly is set where the last condition of Partial leaves out documents that
+	// are deleted and kept.
+	LiveOnly bool
 }
 
 // Reference is a field that holds the id of a document of a collection.
 type Reference struct {
 	// Path is dotted, and leads through arrays without an index.
-	Path     string
-	To       string
+	Path string
+	To   string
+	// Target is the collection To.
+	Target   *Collection
 	OnDelete OnDelete
 	// Many is set where an array lies on the path.
 	Many bool

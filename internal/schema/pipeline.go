@@ -33,10 +33,12 @@ type knowledge struct {
 	// added are the names at the top that stages have added, whose types nobody
 	// knows.
 	added map[string]bool
+	// of is the collection whose documents come in, nil where that is no more so.
+	of *Collection
 }
 
 func knownFields(d *declaration) knowledge {
-	return knowledge{fields: filter.Fields(d.c.Fields)}
+	return knowledge{fields: filter.Fields(d.c.Fields), of: d.c}
 }
 
 // with returns what is known after a stage has set the field at a path.
@@ -47,7 +49,7 @@ func (k knowledge) with(path string) knowledge {
 		added = map[string]bool{}
 	}
 	added[name] = true
-	return knowledge{k.fields, added}
+	return knowledge{fields: k.fields, added: added}
 }
 
 // resolve returns the shape of the values at a stored path, nil where it is not

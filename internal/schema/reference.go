@@ -119,6 +119,7 @@ func markRefs(r *rules) bool {
 func (c *compiler) referrers(d *declaration) {
 	for i, ref := range d.c.References {
 		to := c.byName[ref.To].c
+		d.c.References[i].Target = to
 		to.Referrers = append(to.Referrers, Referrer{Collection: d.c, Reference: i})
 	}
 }
@@ -144,7 +145,7 @@ func (c *compiler) indexFor(d *declaration, path string) {
 // serves reports whether an index finds every document by the value at a path.
 func (i Index) serves(path string) bool {
 	first := i.Keys[0]
-	return first.Key == path && (first.Value == int32(1) || first.Value == int32(-1)) && (i.Partial == nil || i.OfUniqueField)
+	return first.Key == path && (first.Value == int32(1) || first.Value == int32(-1)) && (i.Among() == nil || i.OfUniqueField)
 }
 
 // reference settles the target of a ref, and with it the kind of its values.

@@ -48,6 +48,9 @@ func (c *Collection) show(out *strings.Builder) {
 	if c.ShardKey != nil {
 		fmt.Fprintf(out, "  shard_key: %s\n", relaxed(c.ShardKey.Keys))
 	}
+	for _, kept := range c.kept() {
+		fmt.Fprintf(out, "  %s: %v\n", kept.Name, kept.Value)
+	}
 	if len(c.Relations) > 0 {
 		out.WriteString("  relations:\n")
 	}
@@ -143,6 +146,23 @@ func (c *Collection) declared() JSON {
 	out = append(out, Member{"indexes", indexes}, Member{"relations", relations}, Member{"aggregates", aggregates})
 	if c.ShardKey != nil {
 		out.set("shard_key", json.RawMessage(relaxed(c.ShardKey.Keys)))
+	}
+	return append(out, c.kept()...)
+}
+
+// kept is what is kept of deleted documents and of former versions.
+func (c *Collection) kept() (out JSON) {
+	for _, m := range []struct {
+		name string
+		*Retention
+	}{{"soft_delete", c.SoftDelete}, {"history", c.History}} {
+		switch {
+		case m.Retention == nil:
+		case m.Keep == 0:
+			out.set(m.name, "for good")
+		default:
+			out.set(m.name, m.Keep.String())
+		}
 	}
 	return out
 }

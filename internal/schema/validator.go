@@ -105,7 +105,7 @@ func mongoObject(r *rules, depth int) bson.D {
 			continue
 		}
 		properties = append(properties, bson.E{Key: name, Value: described})
-		if member.required || r.shape.Fields.All()[i].System != bsonjson.NotSystem {
+		if member.required || r.shape.Fields.All()[i].System.Always() {
 			required = append(required, name)
 		}
 	}

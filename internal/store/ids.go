@@ -8,6 +8,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"github.com/sheafdb/sheaf/internal/schema"
 )
 
 // IDSet is a set of ids. Numbers of different types are the same id where they
@@ -64,6 +66,11 @@ func in(path string, n int, value func(int) bson.RawValue) bson.Raw {
 	return dst
 }
 
+// OnlyLive adds to a filter that the documents are not deleted.
+func OnlyLive(filter bson.Raw) bson.Raw { return onShard(filter, live) }
+
+var live = bson.Raw(bsoncore.NewDocumentBuilder().AppendNull(schema.DeletedAt).Build())
+
 // Only is the projection that leaves nothing but some fields.
 func Only(fields ...string) bson.Raw {
 	b := bsoncore.NewDocumentBuilder()
@@ -78,10 +85,15 @@ func Only(fields ...string) bson.Raw {
 // OnlyID is the projection that leaves nothing but the id.
 var OnlyID = Only("_id")
 
-// Existing returns those of some ids that documents of a collection have.
-func (s *Store) Existing(ctx context.Context, collection string, ids []bson.RawValue) (IDSet, error) {
+// Existing returns those of some ids that documents of a collection have. With
+// live, documents that are deleted and kept do not count.
+func (s *Store) Existing(ctx context.Context, collection string, ids []bson.RawValue, live bool) (IDSet, error) {
 	found := make(IDSet, len(ids))
-	err := s.Each(ctx, Query{Collection: collection, Filter: In("_id", ids), Projection: OnlyID, Batch: int32(len(ids)) + 1}, func(doc bson.Raw) error {
+	filter := In("_id", ids)
+	if live {
+		filter = OnlyLive(filter)
+	}
+	err := s.Each(ctx, Query{Collection: collection, Filter: filter, Projection: OnlyID, Batch: int32(len(ids)) + 1}, func(doc bson.Raw) error {
 		found.Add(doc.Lookup("_id"))
 		return nil
 	})

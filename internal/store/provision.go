@@ -52,6 +52,11 @@ func (s *Store) Provision(ctx context.Context, model *schema.Model) (Report, err
 	if slices.ContainsFunc(model.Collections, func(c *schema.Collection) bool { return len(c.References) > 0 }) {
 		err = errors.Join(err, p.expire(ctx, locks, "at", lockExpireAfter))
 	}
+	for _, c := range model.Collections {
+		if c.History != nil {
+			err = errors.Join(err, s.PrepareHistory(ctx, c))
+		}
+	}
 	p.report.sort()
 	return p.report, err
 }

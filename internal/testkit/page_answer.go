@@ -199,7 +199,7 @@ func (a *pageAnswer) renew(got answer) string {
 }
 
 // varying are the members whose values differ from run to run.
-var varying = []string{"createdAt", "updatedAt", "request_id", "next", "prev", "milliseconds"}
+var varying = []string{"at", "createdAt", "updatedAt", "deletedAt", "request_id", "next", "prev", "milliseconds"}
 
 // pageWidth is how many characters of JSON a line of a page has at most.
 const pageWidth = 150

@@ -36,9 +36,12 @@ type user struct {
 }
 
 // blog serves examples/blog.
-func blog(t *testing.T) *httptest.Server {
+func blog(t *testing.T) *httptest.Server { return serve(t, "blog") }
+
+// serve serves an example.
+func serve(t *testing.T, example string) *httptest.Server {
 	t.Helper()
-	model, err := schema.Load(os.DirFS("../../examples/blog/schema"))
+	model, err := schema.Load(os.DirFS("../../examples/" + example + "/schema"))
 	if err != nil {
 		t.Fatal(err)
 	}
