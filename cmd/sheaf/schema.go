@@ -13,10 +13,11 @@ import (
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
-// schemaCommand works on schema files alone, without a database.
+// schemaCommand works on schema files; all but pull without a database.
 type schemaCommand struct {
 	Check schemaCheckCommand `cmd:"" help:"Check the files of a schema folder."`
 	Show  schemaShowCommand  `cmd:"" help:"Show what a schema folder compiles to: rules, validators and indexes."`
+	Pull  schemaPullCommand  `cmd:"" help:"Write schema files for a database that is there, from its validators, indexes and documents."`
 }
 
 type schemaCheckCommand struct {

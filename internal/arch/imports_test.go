@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"internal/engine":              {"internal/fault", "internal/auth", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update"},
 	"internal/api":                 {"internal/fault", "internal/auth", "internal/nearest", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe"},
 	"internal/migrate":             {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema", "internal/store"},
+	"internal/introspect":          {"internal/fault", "internal/nearest", "internal/geojson", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/observe", "internal/store"},
 	"internal/config":              {"internal/nearest"},
 	"internal/keepalive":           {},

@@ -58,7 +58,7 @@ func (c *compiler) collectionName(d *declaration) {
 	if !ok {
 		return
 	}
-	if reason := badCollectionName(name); reason != "" {
+	if reason := BadCollectionName(name); reason != "" {
 		c.problems.add(at, "the collection name %q %s", name, reason)
 		return
 	}
@@ -78,8 +78,9 @@ const maxCollectionName = 120
 
 var collectionNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-// badCollectionName says why a name cannot be one, "" where it can.
-func badCollectionName(name string) string {
+// BadCollectionName says why a name cannot be that of a collection, "" where it
+// can.
+func BadCollectionName(name string) string {
 	switch {
 	case name == "":
 		return "is empty"

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"slices"
+	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -96,7 +98,7 @@ func (i Index) declaration() JSON {
 		out.set("where", declaredFilter(among))
 	}
 	if i.ExpireAfter != nil {
-		out.set("expire_after", i.ExpireAfter.String())
+		out.set("expire_after", Duration(*i.ExpireAfter))
 	}
 	return out
 }
@@ -154,6 +156,18 @@ func declaredOperand(value any) any {
 	return value
 }
 
+// Duration writes a duration as schema files have it: 720h rather than 720h0m0s.
+func Duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 func declaredRelations(relations []Relation) JSON {
 	var out JSON
 	for _, r := range relations {
@@ -173,7 +187,7 @@ func (a *Aggregate) declaration() JSON {
 	}
 	out.set("pipeline", a.source)
 	if a.Timeout > 0 {
-		out.set("timeout", a.Timeout.String())
+		out.set("timeout", Duration(a.Timeout))
 	}
 	if a.MaxDocuments != defaultMaxDocuments {
 		out.set("max_documents", a.MaxDocuments)

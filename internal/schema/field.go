@@ -39,7 +39,7 @@ func (f *fieldCompiler) members(n *node, top bool) []*rules {
 	}
 	members := make([]*rules, 0, len(n.entries))
 	for _, e := range n.entries {
-		reason := badFieldName(e.key.text, top)
+		reason := BadFieldName(e.key.text, top)
 		if top && e.key.text == DeletedAt && f.d.c.SoftDelete != nil {
 			reason = "is a system field of a collection with soft_delete: when a document was deleted"
 		}
@@ -56,8 +56,9 @@ func (f *fieldCompiler) members(n *node, top bool) []*rules {
 	return members
 }
 
-// badFieldName says why a name cannot be a field's, "" where it can.
-func badFieldName(name string, top bool) string {
+// BadFieldName says why a name cannot be a field's, "" where it can; top says that
+// the field is one of the whole document.
+func BadFieldName(name string, top bool) string {
 	if name == "" {
 		return "is empty"
 	}

@@ -230,7 +230,7 @@ func decodeInOrder(d *json.Decoder) any {
 
 var (
 	// yamlWord is text that needs no quotes, whichever type the schema has for it.
-	yamlWord = regexp.MustCompile(`^[-$]?[A-Za-z_][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*$`)
+	yamlWord = regexp.MustCompile(`^([-$]?[A-Za-z_][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*|[0-9]+(h|m|s|ms)|2dsphere)$`)
 	// yamlReserved are words that some reader of YAML takes for something else.
 	yamlReserved = regexp.MustCompile(`(?i)^-?(true|false|null|yes|no|on|off|y|n|nan|inf|\.nan|\.inf)$`)
 )
