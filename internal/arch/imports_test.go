@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"internal/bench/handwritten":   {},
 	"cmd/sheaf": {
 		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
-		"internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/keepalive",
+		"internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/introspect", "internal/keepalive",
 		"internal/live", "internal/migrate", "internal/mongod",
 		"internal/observe", "internal/query", "internal/schema", "internal/store",
 	},

@@ -209,7 +209,12 @@ func filterJSON(filter bson.Raw) schema.JSON {
 func operandJSON(value bson.RawValue) any {
 	switch value.Type {
 	case bson.TypeEmbeddedDocument:
-		return filterJSON(value.Document())
+		inner := value.Document()
+		equal := inner.Lookup("$eq")
+		if elements, _ := inner.Elements(); len(elements) == 1 && equal.Type != 0 && equal.Type != bson.TypeEmbeddedDocument {
+			return operandJSON(equal)
+		}
+		return filterJSON(inner)
 	case bson.TypeArray:
 		list := []any{}
 		values, _ := value.Array().Values()

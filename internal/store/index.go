@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 
@@ -55,13 +56,16 @@ func SameIndex(a, b bson.Raw) bool {
 }
 
 // IndexDescription returns an index that listIndexes shows as createIndexes
-// takes it: without versions and defaults, a text index with its fields. The
-// numbers of its keys are int32.
+// takes it: without versions and defaults, a text index with its fields, and each
+// condition of a partial one with its operator. The numbers of its keys are int32.
 func IndexDescription(index bson.Raw) bson.Raw {
 	doc := bson.D{{Key: "key", Value: indexKeys(index)}, {Key: "name", Value: text(index.Lookup("name"))}}
 	elements, _ := index.Elements()
 	for _, e := range elements {
-		if !isIndexDefault(e.Key(), e.Value()) {
+		switch {
+		case e.Key() == "partialFilterExpression":
+			doc = append(doc, bson.E{Key: e.Key(), Value: plainFilter(e.Value(), false)})
+		case !isIndexDefault(e.Key(), e.Value()):
 			doc = append(doc, bson.E{Key: e.Key(), Value: e.Value()})
 		}
 	}
@@ -70,6 +74,50 @@ func IndexDescription(index bson.Raw) bson.Raw {
 		panic("store: an index does not encode: " + err.Error())
 	}
 	return raw
+}
+
+// plainFilter returns a filter in the one form for what it says: equality as $eq,
+// and whole numbers as int64. of says that the value is compared with.
+func plainFilter(value bson.RawValue, of bool) any {
+	switch value.Type {
+	case bson.TypeInt32, bson.TypeInt64:
+		return value.AsInt64()
+	case bson.TypeDouble:
+		if f := value.Double(); f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			return int64(f)
+		}
+	case bson.TypeArray:
+		list := bson.A{}
+		values, _ := value.Array().Values()
+		for _, item := range values {
+			list = append(list, plainFilter(item, of))
+		}
+		return list
+	case bson.TypeEmbeddedDocument:
+		if of {
+			return value
+		}
+		return plainConditions(value.Document())
+	}
+	return value
+}
+
+func plainConditions(filter bson.Raw) bson.D {
+	doc := bson.D{}
+	elements, _ := filter.Elements()
+	for _, e := range elements {
+		inner, isDocument := e.Value().DocumentOK()
+		first, err := inner.IndexErr(0)
+		switch name := e.Key(); {
+		case strings.HasPrefix(name, "$"): // of conditions, or of a value
+			doc = append(doc, bson.E{Key: name, Value: plainFilter(e.Value(), name != "$and" && name != "$or")})
+		case isDocument && err == nil && strings.HasPrefix(first.Key(), "$"):
+			doc = append(doc, bson.E{Key: name, Value: plainConditions(inner)})
+		default:
+			doc = append(doc, bson.E{Key: name, Value: bson.D{{Key: "$eq", Value: plainFilter(e.Value(), true)}}})
+		}
+	}
+	return doc
 }
 
 // isIndexDefault reports whether an option says nothing that is not so without
