@@ -68,7 +68,7 @@ func (s *subject) reference(ctx context.Context, db *store.Store, f *field, path
 		if fit == none || fit < certainty {
 			continue
 		}
-		there, err := db.Existing(ctx, other.info.Name, f.seen.ids)
+		there, err := db.Existing(ctx, other.info.Name, f.seen.ids, false)
 		if err != nil {
 			return err
 		}
