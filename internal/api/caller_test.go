@@ -117,6 +117,9 @@ func TestWhoMayAskWhat(t *testing.T) {
 					return
 				}
 				got.problem(401, "unauthenticated").sends("WWW-Authenticate", caller.says)
+				if route.Method == http.MethodGet {
+					s.do(http.MethodHead, path, "", caller.header).is(401)
+				}
 			})
 		}
 		for name, header := range map[string]string{

@@ -117,6 +117,13 @@ func TestAttacksByTheForm(t *testing.T) {
 	}
 	refused(t, a, sign(t, jwt.SigningMethodHS256, secret, claims(jwt.MapClaims{"fill": strings.Repeat("x", 9000)}), nil), "longer than 8192 bytes")
 	refused(t, a, strings.Repeat("x", 1<<20), "longer than")
+	for i := range len(good) {
+		other := byte('A')
+		if good[i] == other {
+			other = 'B'
+		}
+		refused(t, a, good[:i]+string(other)+good[i+1:], "")
+	}
 	// A signature has one text alone: its last character has bits to spare.
 	last := good[len(good)-1]
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
