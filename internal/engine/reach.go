@@ -29,8 +29,9 @@ func reaches(p *auth.Principal, collection, pointer string) error {
 }
 
 // reachesPlan refuses a plan that reads what the caller may not: its collection
-// and what it includes. What its filter asks of related documents is refused
-// where that is resolved.
+// and what it includes, before anything is read. What its filter asks of related
+// documents is refused where that is resolved, and so is the collection, for those
+// who include nothing.
 func reachesPlan(ctx context.Context, plan *query.Plan) error {
 	p := auth.From(ctx)
 	if p == nil || p.Collections == nil {

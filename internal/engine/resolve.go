@@ -18,8 +18,12 @@ import (
 // conditions on the documents themselves, which an index of the collection can
 // serve: those related documents are looked for first, one command for each
 // question. More than most of them are an InvalidParameter fault. where may be
-// nil.
+// nil. Every read by a plan comes by here, so a collection that the caller may not
+// use is refused here, a Forbidden fault.
 func (e *Engine) resolve(ctx context.Context, c *schema.Collection, where *filter.Bound, most int) (*filter.Bound, error) {
+	if err := reaches(auth.From(ctx), c.Name, ""); err != nil {
+		return nil, err
+	}
 	if where == nil {
 		return nil, nil //nolint:nilnil // as it came
 	}
