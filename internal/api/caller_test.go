@@ -69,7 +69,7 @@ func bearer(credential string) string { return "Authorization: Bearer " + creden
 
 // requestTo fills the path of a route in, for a caller of posts.
 func requestTo(route openapi.Route) (path, body string) {
-	path = strings.NewReplacer("{collection}", "posts", "{id}", "1", "{aggregate}", "none", "{asset}", "app.js", "{code}", "forbidden").Replace(route.Path)
+	path = strings.NewReplacer("{collection}", "posts", "{id}", "1", "{version}", "1", "{aggregate}", "none", "{asset}", "app.js", "{code}", "forbidden").Replace(route.Path)
 	const post = `{"title":"x","content":"y","authorId":1}`
 	bodies := map[string]string{
 		"create": post, "replace": post, "patch": `{"title":"z"}`, "query": `{}`, "patchMany": `{"title":"z"}`,
@@ -225,6 +225,7 @@ func reachModel() fstest.MapFS {
 		"users.yaml": {Data: []byte(`
 collection: users
 id: increment
+history: true
 fields: {name: {type: string, required: true, unique: true}}
 relations: {posts: {has_many: posts, by: authorId}}
 aggregates:
@@ -279,6 +280,9 @@ func TestAKeyOfSomeCollectionsReachesNoOther(t *testing.T) {
 		{posts, "PATCH", "/v1/users?name=Ada", `{"name":"Eve"}`, ""},
 		{posts, "DELETE", "/v1/users?name=Ada", "", ""},
 		{posts, "GET", "/v1/users/_aggregates/alone", "", ""},
+		{posts, "GET", "/v1/users/1/_history", "", ""},
+		{posts, "GET", "/v1/users/1/_history/1", "", ""},
+		{posts, "POST", "/v1/users/1/_restore", `{"version":1}`, ""},
 		{bearer(s.key(auth.Key{Collections: []string{"users"}})), "GET", "/v1/users/_aggregates/with_posts", "", ""},
 		{posts, "GET", "/v1/posts?include=author", "", "include"},
 		{posts, "GET", "/v1/posts?title=none&include=author", "", "include"},
