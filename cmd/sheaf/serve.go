@@ -55,8 +55,11 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 	service := api.New(keeper.Engine, api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
-		Limits:    listLimits(a.config.HTTP),
-		Auth:      who, PublicDocs: a.config.Auth.PublicDocs,
+		Transfers: api.TransferLimits{
+			Open: a.config.HTTP.TransfersMax, Idle: a.config.HTTP.TransferIdleTimeout, ImportBytes: int64(a.config.HTTP.ImportLimit),
+		},
+		Limits: listLimits(a.config.HTTP),
+		Auth:   who, PublicDocs: a.config.Auth.PublicDocs,
 		Sessions: engine.SessionLimits{
 			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
 		},

@@ -36,6 +36,10 @@ type exchange struct {
 	status int
 	bytes  int64
 	err    error
+	// broken is set where an answer that was begun cannot be ended.
+	broken bool
+	// client ends when the client hangs up.
+	client context.Context
 }
 
 // room is memory that an exchange has from the start.

@@ -70,7 +70,7 @@ var routes []route
 
 // The table refers to handlers, and they to the OpenAPI document made from it.
 func init() {
-	routes = slices.Concat(documentRoutes(), historyRoutes(), manyRoutes(), transactionRoutes(), sessionRoutes(), operationRoutes())
+	routes = slices.Concat(documentRoutes(), historyRoutes(), manyRoutes(), transactionRoutes(), sessionRoutes(), operationRoutes(), transferRoutes())
 }
 
 func documentRoutes() []route {

@@ -34,6 +34,8 @@ type Options struct {
 	PublicDocs bool
 	// Limits bound a list.
 	Limits query.Limits
+	// Transfers bound exports and imports.
+	Transfers TransferLimits
 	// Sessions bound the sessions of this instance.
 	Sessions engine.SessionLimits
 	// Instance names this instance to load balancers; a random name for none.
@@ -61,12 +63,15 @@ type Service struct {
 	stopping atomic.Bool
 	document documentCache
 	unserved unserved
+	// transfers has an element for each export and import that is under way.
+	transfers chan struct{}
 }
 
 // New returns a Service.
 func New(e *engine.Engine, options Options) *Service {
 	options.Instance = cmp.Or(options.Instance, rand.Text())
-	s := &Service{engine: e, options: options, sessions: e.NewSessions(options.Sessions)}
+	options.Transfers = options.Transfers.withDefaults()
+	s := &Service{engine: e, transfers: make(chan struct{}, options.Transfers.Open), options: options, sessions: e.NewSessions(options.Sessions)}
 	s.router = newRouter()
 	return s
 }
@@ -81,7 +86,7 @@ func (s *Service) Stop() {
 
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, service: s, model: s.engine.Model(), began: time.Now()}
+	x := &exchange{ResponseWriter: w, service: s, model: s.engine.Model(), began: time.Now(), client: r.Context()}
 	ctx := withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
 	defer ctx.release()
 	x.request = r.WithContext(ctx)
@@ -102,8 +107,9 @@ func (s *Service) finish(x *exchange) {
 		Method: x.request.Method, Route: x.route, Path: x.request.URL.Path,
 		Status: x.status, Duration: time.Since(x.began), Bytes: x.bytes, Err: x.err,
 	})
-	if x.status == statusClientGone {
-		// Closes the connection: else net/http would say 200.
+	if x.status == statusClientGone || x.broken {
+		// Closes the connection: else net/http would say 200, or end the answer as
+		// if it was whole.
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -118,7 +124,7 @@ func (x *exchange) fail(err error) {
 	switch {
 	case x.status != 0:
 		// Too late for another answer: the client sees a broken one.
-		x.err = err
+		x.err, x.broken = err, true
 		return
 	case errors.Is(err, context.Canceled):
 		x.status = statusClientGone

@@ -28,21 +28,24 @@ type Config struct {
 
 // HTTP is how the service listens, and what one request may take.
 type HTTP struct {
-	Listen           string        `name:"listen" env:"SHEAF_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
-	BodyLimit        Size          `name:"body-limit" env:"SHEAF_BODY_LIMIT" default:"16MiB" min:"1KiB" max:"48MiB" help:"Largest body of a request. The default is MongoDB's largest document; less saves memory where callers are not trusted."`
-	HeaderTimeout    time.Duration `name:"header-timeout" env:"SHEAF_HEADER_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for the headers of a request."`
-	ReadTimeout      time.Duration `name:"read-timeout" env:"SHEAF_READ_TIMEOUT" default:"30s" min:"1ms" max:"1h" help:"Longest wait for a whole request, its body included."`
-	KeepAliveTimeout time.Duration `name:"keep-alive-timeout" env:"SHEAF_KEEP_ALIVE_TIMEOUT" default:"2m" min:"1ms" max:"24h" help:"How long a connection between two requests is kept."`
-	RequestTimeout   time.Duration `name:"request-timeout" env:"SHEAF_REQUEST_TIMEOUT" default:"10s" min:"1ms" max:"1h" help:"Longest time that a request may take in the service and the database, before it fails with 504."`
-	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"SHEAF_SHUTDOWN_TIMEOUT" default:"20s" min:"0s" max:"1h" help:"How long a stopping service waits for the requests under way."`
-	ListLimit        int           `name:"list-limit" env:"SHEAF_LIST_LIMIT" default:"20" min:"1" max:"10000" help:"Documents a page of a list where the request names no limit."`
-	ListLimitMax     int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
-	Unindexed        string        `name:"unindexed" env:"SHEAF_UNINDEXED" default:"warn" production:"allow" oneof:"allow,warn,refuse" help:"What becomes of a list that no index of the schema serves: answer it, log once the index that would serve it, or refuse it."`
-	Explain          bool          `name:"explain" env:"SHEAF_EXPLAIN" default:"true" production:"false" help:"Let every caller ask how a list is found, by explain=true; else that is answered with 403."`
-	IncludeDepth     int           `name:"include-depth" env:"SHEAF_INCLUDE_DEPTH" default:"3" min:"0" max:"10" help:"Most relations that an include leads through, as comments.author leads through two; 0 refuses every include."`
-	IncludeLimit     int           `name:"include-limit" env:"SHEAF_INCLUDE_LIMIT" default:"10000" min:"1" max:"1000000" help:"Most documents that one answer includes. One that is included twice counts twice."`
-	IncludeSize      Size          `name:"include-size" env:"SHEAF_INCLUDE_SIZE" default:"16MiB" min:"1KiB" max:"256MiB" help:"Most that the included documents of one answer come to, as BSON."`
-	RelatedLimit     int           `name:"related-limit" env:"SHEAF_RELATED_LIMIT" default:"10000" min:"1" max:"100000" help:"Most related documents that one condition of a filter may lead over, such as the authors of {\"author\": {\"$is\": …}}."`
+	Listen              string        `name:"listen" env:"SHEAF_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
+	BodyLimit           Size          `name:"body-limit" env:"SHEAF_BODY_LIMIT" default:"16MiB" min:"1KiB" max:"48MiB" help:"Largest body of a request. The default is MongoDB's largest document; less saves memory where callers are not trusted."`
+	HeaderTimeout       time.Duration `name:"header-timeout" env:"SHEAF_HEADER_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for the headers of a request."`
+	ReadTimeout         time.Duration `name:"read-timeout" env:"SHEAF_READ_TIMEOUT" default:"30s" min:"1ms" max:"1h" help:"Longest wait for a whole request, its body included."`
+	KeepAliveTimeout    time.Duration `name:"keep-alive-timeout" env:"SHEAF_KEEP_ALIVE_TIMEOUT" default:"2m" min:"1ms" max:"24h" help:"How long a connection between two requests is kept."`
+	RequestTimeout      time.Duration `name:"request-timeout" env:"SHEAF_REQUEST_TIMEOUT" default:"10s" min:"1ms" max:"1h" help:"Longest time that a request may take in the service and the database, before it fails with 504."`
+	ShutdownTimeout     time.Duration `name:"shutdown-timeout" env:"SHEAF_SHUTDOWN_TIMEOUT" default:"20s" min:"0s" max:"1h" help:"How long a stopping service waits for the requests under way."`
+	ListLimit           int           `name:"list-limit" env:"SHEAF_LIST_LIMIT" default:"20" min:"1" max:"10000" help:"Documents a page of a list where the request names no limit."`
+	ListLimitMax        int           `name:"list-limit-max" env:"SHEAF_LIST_LIMIT_MAX" default:"1000" min:"1" max:"10000" help:"Most documents a page that a request may ask for."`
+	Unindexed           string        `name:"unindexed" env:"SHEAF_UNINDEXED" default:"warn" production:"allow" oneof:"allow,warn,refuse" help:"What becomes of a list that no index of the schema serves: answer it, log once the index that would serve it, or refuse it."`
+	Explain             bool          `name:"explain" env:"SHEAF_EXPLAIN" default:"true" production:"false" help:"Let every caller ask how a list is found, by explain=true; else that is answered with 403."`
+	IncludeDepth        int           `name:"include-depth" env:"SHEAF_INCLUDE_DEPTH" default:"3" min:"0" max:"10" help:"Most relations that an include leads through, as comments.author leads through two; 0 refuses every include."`
+	IncludeLimit        int           `name:"include-limit" env:"SHEAF_INCLUDE_LIMIT" default:"10000" min:"1" max:"1000000" help:"Most documents that one answer includes. One that is included twice counts twice."`
+	IncludeSize         Size          `name:"include-size" env:"SHEAF_INCLUDE_SIZE" default:"16MiB" min:"1KiB" max:"256MiB" help:"Most that the included documents of one answer come to, as BSON."`
+	TransfersMax        int           `name:"transfers-max" env:"SHEAF_TRANSFERS_MAX" default:"8" min:"1" max:"1000" help:"Most exports and imports over HTTP under way on this instance; each holds up to some tens of MB."`
+	TransferIdleTimeout time.Duration `name:"transfer-idle-timeout" env:"SHEAF_TRANSFER_IDLE_TIMEOUT" default:"30s" min:"100ms" max:"1h" help:"How long an export or import over HTTP waits for its client to take or send more, before it is cut off. The limits of other requests do not bound it."`
+	ImportLimit         Size          `name:"import-limit" env:"SHEAF_IMPORT_LIMIT" default:"16GiB" min:"1KiB" max:"1048576GiB" help:"Largest body of an import over HTTP. Each document in it may be as large as the body of another request."`
+	RelatedLimit        int           `name:"related-limit" env:"SHEAF_RELATED_LIMIT" default:"10000" min:"1" max:"100000" help:"Most related documents that one condition of a filter may lead over, such as the authors of {\"author\": {\"$is\": …}}."`
 }
 
 // Auth is who may call, and how callers prove who they are.

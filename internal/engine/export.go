@@ -37,12 +37,16 @@ type Moment struct {
 
 // Export calls visit with the documents, batch by batch; while one is visited the
 // next is on its way. They are not to be used after visit returns. The error of
-// visit ends the export and is returned as it is.
+// visit ends the export and is returned as it is. It fails with Forbidden where the
+// caller may not use the collection.
 //
 // What is visited is one moment of the database, for as long as MongoDB keeps it;
 // then the export goes on with a new one. Each document is whole in any case, and
 // none comes twice.
 func (e *Engine) Export(ctx context.Context, x *Export, visit func([]bson.Raw) error) error {
+	if err := reachesPlan(ctx, x.Plan); err != nil {
+		return err
+	}
 	where, err := e.resolve(ctx, x.Plan.Collection, x.Plan.Where, x.Plan.Limits.RelatedValues)
 	if err != nil {
 		return err

@@ -92,6 +92,10 @@ var serviceBodies = map[Body]schema.JSON{
 		m("additionalProperties", false),
 	},
 	VersionBody: versionSchema,
+	ImportBody: {
+		m("description", "Documents as a create takes them, or as an export gave them: one a line, an array, or in a row."),
+	},
+	ImportedBody: importedSchema(),
 	StatusBody: {
 		m("type", "object"), m("required", []string{"status"}),
 		m("properties", schema.JSON{
@@ -198,6 +202,30 @@ func querySchema() schema.JSON {
 			m("description", `Relations whose documents come along: author,comments.author, or an object such as {"comments": {"filter": {}, "select": ["text"], "sort": "-createdAt", "limit": 5, "include": "author"}}.`),
 		}),
 	}), m("additionalProperties", false)}
+}
+
+// importedSchema describes a line of the answer to an import.
+func importedSchema() schema.JSON {
+	count := schema.JSON{m("type", "integer"), m("minimum", 0)}
+	problem := schema.JSON{m("$ref", "#/components/schemas/Problem")}
+	result := schema.JSON{
+		m("type", "object"), m("required", []string{"index", "status"}),
+		m("properties", schema.JSON{
+			m("index", schema.JSON{m("type", "integer"), m("minimum", 0), m("description", "The place of the document in the body, from 0.")}),
+			m("status", schema.JSON{m("type", "integer"), m("description", "201 stored, 200 changed, 304 there already; else that of the problem.")}),
+			m("id", schema.JSON{m("description", "The id, where it is known.")}), m("problem", problem),
+		}), m("additionalProperties", false),
+	}
+	counts := schema.JSON{
+		m("type", "object"), m("required", []string{"complete", "read", "created", "changed", "unchanged", "refused", "bytes"}),
+		m("properties", schema.JSON{
+			m("complete", schema.JSON{m("type", "boolean"), m("description", "Whether the whole body is dealt with.")}),
+			m("read", count), m("created", count), m("changed", count), m("unchanged", count), m("refused", count),
+			m("bytes", schema.JSON{m("type", "integer"), m("minimum", 0), m("description", "How much of the body is dealt with.")}),
+			m("dangling", schema.JSON{m("type", "string"), m("description", "Which references lead to no document.")}), m("problem", problem),
+		}), m("additionalProperties", false),
+	}
+	return schema.JSON{m("oneOf", []any{result, counts})}
 }
 
 func arrayOf(items schema.JSON) schema.JSON {

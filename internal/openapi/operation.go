@@ -187,6 +187,8 @@ func (s scope) body(media string, body Body) (schema.JSON, error) {
 		return s.ref(schema.Stored), nil
 	case DocumentsBody:
 		return schema.JSON{m("oneOf", []any{s.ref(schema.Stored), dataSchema(s.ref(schema.Stored))})}, nil
+	case SelectedBody:
+		return s.ref(schema.Selected), nil
 	case PageBody:
 		return pageSchema(s.ref(schema.Selected)), nil
 	}

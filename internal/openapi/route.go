@@ -145,6 +145,9 @@ const (
 	HistoryBody          // {"data": [versions], "page": {"next": "…"}}
 	VersionBody          // {"version": 3, "at": "…", "operation": "update", "caller": "…", "document": {…}}
 	AggregateBody        // {"data": [objects]}, whose members an aggregate chooses
+	SelectedBody         // a stored document, or some of its fields
+	ImportBody           // documents to import
+	ImportedBody         // {"index": 0, "status": 201, "id": …}, and the counts
 	StatusBody           // {"status": "ok"}, or "stale" with a "detail"
 	OpenAPIBody          // this document
 	HTMLBody             // a page for people

@@ -77,14 +77,14 @@ func (n *Snapshot) fetch(ctx context.Context, q Query, batches chan<- []bson.Raw
 	if err != nil {
 		return mapError(ctx, err)
 	}
-	ctx = mongo.NewSessionContext(n.store.named(ctx, q.Collection), session)
+	plain := n.store.named(ctx, q.Collection)
+	ctx = mongo.NewSessionContext(plain, session)
 	defer session.EndSession(context.WithoutCancel(ctx))
 	cursor, err := n.open(ctx, q)
 	if err != nil {
 		return n.failed(ctx, err)
 	}
-	rows := &Rows{store: n.store, ctx: ctx, cursor: cursor}
-	defer rows.Close()
+	defer n.kill(plain, q.Collection, cursor)
 	n.at = session.SnapshotTime()
 	return n.send(ctx, cursor, batches)
 }
@@ -104,6 +104,18 @@ func (n *Snapshot) open(ctx context.Context, q Query) (*mongo.Cursor, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	return n.store.collection(q.Collection).Find(ctx, filter, o)
+}
+
+// kill frees what a cursor holds on the server. The driver's own Close asks for
+// that with the read concern of the session, which MongoDB refuses.
+func (n *Snapshot) kill(ctx context.Context, collection string, cursor *mongo.Cursor) {
+	if cursor.ID() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cursorCloseTimeout)
+	defer cancel()
+	// A cursor that cannot be closed ends on the server by itself.
+	_ = n.store.database.RunCommand(ctx, bson.D{{Key: "killCursors", Value: collection}, {Key: "cursors", Value: bson.A{cursor.ID()}}}).Err()
 }
 
 // send takes a cursor apart into its batches, of as many documents as make up

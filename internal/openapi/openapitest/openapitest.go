@@ -185,19 +185,28 @@ func (r response) checkBody(e Exchange) error {
 	if !isJSON(media) {
 		return described.Validate(string(e.Body))
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Body))
-	if err != nil {
-		return fmt.Errorf("the body is not JSON: %w: %s", err, excerpt(e.Body))
+	values := [][]byte{e.Body}
+	if isLines(media) || strings.HasSuffix(e.Path, "/_export") {
+		values = bytes.FieldsFunc(e.Body, func(r rune) bool { return r == '\n' })
 	}
-	if err := described.Validate(value); err != nil {
-		return fmt.Errorf("the body is not as described: %w: %s", err, excerpt(e.Body))
+	for _, text := range values {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return fmt.Errorf("the body is not JSON: %w: %s", err, excerpt(text))
+		}
+		if err := described.Validate(value); err != nil {
+			return fmt.Errorf("the body is not as described: %w: %s", err, excerpt(text))
+		}
 	}
 	return nil
 }
 
+// isLines reports whether the schema of a media type is that of each line.
+func isLines(media string) bool { return media == "application/x-ndjson" }
+
 func isJSON(media string) bool {
 	_, kind, _ := strings.Cut(media, "/")
-	return kind == "json" || kind == "ejson" || strings.HasSuffix(kind, "+json")
+	return kind == "json" || kind == "ejson" || isLines(media) || strings.HasSuffix(kind, "+json")
 }
 
 // excerpt bounds a body in a message.
