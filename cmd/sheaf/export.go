@@ -24,6 +24,7 @@ type exportCommand struct {
 	Format     string `name:"format" enum:"ndjson,ejson" default:"ndjson" help:"ndjson is the JSON of the API, ejson MongoDB's canonical Extended JSON; one document a line in both."`
 	Filter     string `name:"filter" placeholder:"JSON" help:"Conditions as a list takes them."`
 	Select     string `name:"select" placeholder:"FIELDS" help:"Fields, separated by commas; each with - before it for all but those."`
+	Deleted    string `name:"deleted" enum:"no,include,only" default:"no" help:"Documents that were deleted and are kept: no leaves them out, include has them too, only has them alone."`
 	Resume     bool   `name:"resume" help:"Go on where the same export stopped before."`
 }
 
@@ -60,11 +61,14 @@ func (c *exportCommand) plan(a *app, collection *schema.Collection) (*query.Plan
 	if c.Select != "" {
 		values.Set("select", c.Select)
 	}
+	if c.Deleted != "no" {
+		values.Set("deleted", c.Deleted)
+	}
 	plan, err := query.ParseExport(values, listLimits(a.config.HTTP)).Plan(collection)
 	if err == nil {
 		return plan, nil
 	}
-	text := "--filter or --select is not valid"
+	text := "--filter, --select or --deleted is not valid"
 	for _, item := range fault.From(err).Items {
 		text += "; " + item.Pointer + " " + item.Detail
 	}

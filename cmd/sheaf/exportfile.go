@@ -43,6 +43,7 @@ type exportState struct {
 	Format     string `json:"format"`
 	Filter     string `json:"filter,omitempty"`
 	Select     string `json:"select,omitempty"`
+	Deleted    string `json:"deleted"`
 	Seconds    uint32 `json:"seconds"`
 	Increment  uint32 `json:"increment"`
 }
@@ -57,7 +58,7 @@ var exportForms = map[string]func([]byte, bson.Raw) []byte{"ndjson": bsonjson.Ap
 
 // open opens what is written to, where it is to be resumed at its end.
 func (c *exportCommand) open(a *app, collection *schema.Collection) (*exportFile, error) {
-	f := &exportFile{encode: exportForms[c.Format], about: exportState{Collection: c.Collection, Format: c.Format, Filter: c.Filter, Select: c.Select}}
+	f := &exportFile{encode: exportForms[c.Format], about: exportState{Collection: c.Collection, Format: c.Format, Filter: c.Filter, Select: c.Select, Deleted: c.Deleted}}
 	info, err := os.Stat(c.File)
 	asItIs := c.File == "-" || err == nil && !info.Mode().IsRegular()
 	switch {

@@ -115,6 +115,7 @@ func transferRoutes() []route {
 			Parameters: []openapi.Parameter{
 				queryParameter("filter", "string", "Conditions in MongoDB's syntax, as JSON."),
 				queryParameter("select", "string", "Fields that come back, separated by commas; each with - before it for all but those."),
+				deleted,
 			},
 			Responses: []openapi.Response{{Status: 200, Description: "Documents, one a line; each is described.", Headers: []string{"Cache-Control", "Vary"},
 				Content: openapi.Content{Media: lineForms, Body: openapi.SelectedBody}}},

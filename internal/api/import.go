@@ -171,7 +171,7 @@ func (l *resultLines) end(n importer.Counts, err error, limit int64) error {
 		l.buffer = strconv.AppendInt(append(append(append(l.buffer, `,"`...), count.name...), `":`...), count.n, 10)
 	}
 	if isDangling {
-		l.buffer = appendMember(append(l.buffer, ','), "dangling", dangling.Error())
+		l.buffer = appendText(append(l.buffer, `,"dangling":`...), dangling.Error())
 	}
 	if err != nil {
 		e := fault.From(err)
