@@ -19,10 +19,19 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// quietExit ends the program with an exit code and no message.
+type quietExit int
+
+// Error says the code; it is not printed.
+func (e quietExit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
 // exitCode returns what err means to a shell.
 func exitCode(err error) int {
 	if err == nil {
 		return exitOK
+	}
+	if quiet, ok := errors.AsType[quietExit](err); ok {
+		return int(quiet)
 	}
 	_, ofParser := errors.AsType[*kong.ParseError](err)
 	_, ofSettings := errors.AsType[*config.Problems](err)
@@ -35,7 +44,7 @@ func exitCode(err error) int {
 
 // printError writes err in plain lines, one a problem, and no secret with it.
 func printError(w io.Writer, err error) {
-	if err == nil {
+	if _, quiet := errors.AsType[quietExit](err); quiet || err == nil {
 		return
 	}
 	prefix := "sheaf: "

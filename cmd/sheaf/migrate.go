@@ -15,6 +15,9 @@ import (
 
 // migrateCommand changes the database by the files of the migrations folder.
 type migrateCommand struct {
+	Plan   migratePlanCommand   `cmd:"" help:"Compare the schema with the database, and print the steps between them with their risks. Writes nothing."`
+	New    migrateNewCommand    `cmd:"" help:"Write the steps between the database and the schema as migration files."`
+	Verify migrateVerifyCommand `cmd:"" help:"Check the migration files against each other, the schema and the history."`
 	Up     migrateUpCommand     `cmd:"" help:"Apply the migrations that are not applied."`
 	Down   migrateDownCommand   `cmd:"" help:"Undo the migrations that were applied last."`
 	Status migrateStatusCommand `cmd:"" help:"Tell what is applied, half done and pending, and who runs migrations now."`

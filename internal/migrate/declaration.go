@@ -40,6 +40,15 @@ func declarations(steps []Step, pointer string, notes schema.Notes) []any {
 	return list
 }
 
+// JSON is the step as files have it, in JSON.
+func (s Step) JSON() []byte {
+	text, err := s.declaration().MarshalJSON()
+	if err != nil { // what a step declares is JSON
+		panic("migrate: a step does not encode: " + err.Error())
+	}
+	return text
+}
+
 // declaration is the step as files have it.
 func (s Step) declaration() schema.JSON {
 	doc := schema.JSON{{Name: string(s.Kind), Value: s.Collection}}

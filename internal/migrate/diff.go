@@ -16,7 +16,7 @@ import (
 // collection.
 //
 // What the model does not speak of stays as it is, but for collections and
-// indexes that the recorded model declared. Renames cannot be told from a drop
+// indexes that a recorded model declared. Renames cannot be told from a drop
 // and a create; where the two look alike the steps have a note.
 func Diff(model *schema.Model, db *Database) []Step {
 	d := differ{model: model, db: db}
@@ -210,36 +210,35 @@ func parent(path string) string {
 	return ""
 }
 
-// dropped makes the steps that drop the collections of the recorded model which
-// the model has not.
+// dropped makes the steps that drop the collections which a recorded model
+// declared and the model does not.
 func (d *differ) dropped() {
-	if d.db.Recorded == nil {
-		return
-	}
-	for _, old := range d.db.Recorded.Collections {
-		if _, declared := d.model.Lookup(old.Name); declared || d.db.Lookup(old.Name) == nil {
+	for i := range d.db.Collections {
+		there := &d.db.Collections[i]
+		if _, declared := d.model.Lookup(there.Name); declared || !d.db.Declared.Has(there.Name, nil) {
 			continue
 		}
-		d.add(Step{Kind: DropCollection, Collection: old.Name, Risk: Contract,
-			Irreversible: "the documents of " + old.Name + " are gone", Note: d.renamedCollection(old)})
+		d.add(Step{Kind: DropCollection, Collection: there.Name, Risk: Contract,
+			Irreversible: "the documents of " + there.Name + " are gone", Note: d.renamedCollection(there)})
 	}
 }
 
 // renamedCollection says which new collection a collection that is gone may be:
 // one with most of its fields.
-func (d *differ) renamedCollection(old *schema.Collection) string {
+func (d *differ) renamedCollection(old *Collection) string {
+	fields, _ := ruleOf(old.Validator)
 	for _, c := range d.model.Collections {
-		if d.db.Lookup(c.Name) != nil {
+		if fields == nil || d.db.Lookup(c.Name) != nil {
 			continue
 		}
 		common := 0
-		for _, name := range old.Fields.Names() {
+		for _, name := range fields.names() {
 			if _, ok := c.Fields.Lookup([]byte(name)); ok {
 				common++
 			}
 		}
-		const system = 4 // fields, which all have
-		if all := len(old.Fields.All()); common > system && 2*(common-system) >= all-system {
+		const system = 3 // fields that all have; _id is id for the model
+		if all := len(fields.names()) - 1; common > system && 2*(common-system) >= all-system {
 			return old.Name + " may be " + c.Name + " under its old name: then write rename_collection in place of this step and of the steps that create " + c.Name + ", or its documents are lost"
 		}
 	}

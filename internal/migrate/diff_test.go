@@ -147,7 +147,7 @@ func TestTheSteps(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			db.Recorded = before
+			db.Declared = store.DeclaredBy(before)
 			steps := Diff(after, db)
 			if diff := cmp.Diff(test.steps, titles(steps), emptyIsNil); diff != "" {
 				t.Errorf("the steps (-want +got):\n%s", diff)
@@ -164,7 +164,7 @@ var emptyIsNil = cmp.Transformer("empty", func(list []string) []string { return 
 func holdBack(t *testing.T, after, before *schema.Model, db *Database, steps []Step) {
 	t.Helper()
 	moved := db.clone()
-	back := undo(steps, moved)
+	back := undo(steps, moved, db)
 	if left := Diff(after, moved); len(left) > 0 {
 		t.Errorf("after the steps there is left to do: %v", titles(left))
 	}
@@ -173,7 +173,7 @@ func holdBack(t *testing.T, after, before *schema.Model, db *Database, steps []S
 			t.Errorf("on the way back: %v", err)
 		}
 	}
-	moved.Recorded = after
+	moved.Declared = store.DeclaredBy(after)
 	if left := Diff(before, moved); len(left) > 0 {
 		t.Errorf("after the way back there is left to do: %v; it was %v", titles(left), titles(back))
 	}
@@ -181,7 +181,7 @@ func holdBack(t *testing.T, after, before *schema.Model, db *Database, steps []S
 
 func TestRenamesAreToldOf(t *testing.T) {
 	before := modelOf(t, "collection: users\nfields:\n  name: {type: string, required: true}\n  age: {type: int}\n")
-	db := &Database{Recorded: before}
+	db := &Database{Declared: store.DeclaredBy(before)}
 	for _, step := range Diff(before, &Database{}) {
 		if err := db.apply(step); err != nil {
 			t.Fatal(err)

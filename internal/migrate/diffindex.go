@@ -3,7 +3,6 @@ package migrate
 import (
 	"bytes"
 	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -27,7 +26,7 @@ func (d *differ) indexes(c *schema.Collection, there *Collection) {
 	}
 	dropped := d.replaced(c, there, missing, kept)
 	for _, existing := range there.Indexes {
-		if !holds(kept, existing) && !holds(dropped, existing) && d.declared(c.Name, existing) {
+		if !holds(kept, existing) && !holds(dropped, existing) && d.db.Declared.Has(c.Name, existing) {
 			d.add(Step{Kind: DropIndex, Collection: c.Name, Index: store.IndexDescription(existing), Risk: Contract})
 		}
 	}
@@ -50,7 +49,7 @@ func (d *differ) replaced(c *schema.Collection, there *Collection, missing, kept
 			dropped = append(dropped, existing)
 			drops = append(drops, Step{Kind: DropIndex, Collection: c.Name, Index: store.IndexDescription(existing),
 				Note: "it is in the way of " + step.IndexName() + ", which is made next"})
-			if step.Risk = Tighten; !d.declared(c.Name, existing) {
+			if step.Risk = Tighten; !d.db.Declared.Has(c.Name, existing) {
 				step.Risk = Contract
 			}
 		}
@@ -99,34 +98,4 @@ func isText(index bson.Raw) bool {
 	key, _ := index.Lookup("key").DocumentOK()
 	elements, _ := key.Elements()
 	return slices.ContainsFunc(elements, func(e bson.RawElement) bool { word, _ := e.Value().StringValueOK(); return word == "text" })
-}
-
-// declared reports whether an index is one that the recorded model declared.
-
-func (d *differ) declared(collection string, index bson.Raw) bool {
-	if d.db.Recorded == nil {
-		return false
-	}
-	old, ok := d.db.Recorded.Lookup(collection)
-	return ok && slices.ContainsFunc(old.Indexes, func(i schema.Index) bool { return store.SameIndex(store.IndexSpec(i), index) })
-}
-
-// keysText writes the keys of an index as schema files have them.
-func keysText(index bson.Raw) string {
-	key, _ := index.Lookup("key").DocumentOK()
-	elements, _ := key.Elements()
-	words := make([]string, len(elements))
-	for i, e := range elements {
-		n, isNumber := e.Value().AsInt64OK()
-		word, _ := e.Value().StringValueOK()
-		switch {
-		case isNumber && n < 0:
-			words[i] = "-" + e.Key()
-		case isNumber:
-			words[i] = e.Key()
-		default:
-			words[i] = "{" + e.Key() + ": " + word + "}"
-		}
-	}
-	return strings.Join(words, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -44,19 +45,23 @@ func (e *FoundError) Error() string {
 	for _, f := range e.Findings {
 		lines = append(lines, fmt.Sprintf("%s: %s: %d %s", e.Steps[f.Step].Title(), f.Problem, f.Count, documentsWord(f.Count)))
 		for _, offender := range f.First {
-			lines = append(lines, "  "+offenderText(offender))
+			lines = append(lines, "  "+offender.Text())
 		}
 	}
 	return strings.Join(lines, "\n")
 }
 
-func offenderText(o Offender) string {
+// Text is one line about the document.
+func (o Offender) Text() string {
 	var items []string
 	for _, item := range o.Items {
 		items = append(items, strings.TrimSpace(item.Pointer+" "+item.Detail))
 	}
 	return "id " + idText(o.ID) + ": " + strings.Join(items, "; ")
 }
+
+// IDJSON is the id in Extended JSON.
+func (o Offender) IDJSON() []byte { return bsonjson.AppendExtendedValue(nil, o.ID) }
 
 func documentsWord(n int64) string {
 	if n == 1 {

@@ -6,7 +6,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -15,12 +14,10 @@ import (
 type Database struct {
 	// Collections are sorted by name.
 	Collections []Collection
-	// Recorded is the model that the database was last made ready for; nil where
-	// there is none, or where it is of a version whose schema files this one
-	// does not read.
-	Recorded *schema.Model
-	// RecordedHash is its hash, empty where no model was recorded.
+	// RecordedHash is that of the model that it was last made ready for, empty
+	// where there is none; Declared is what any such model declared.
 	RecordedHash string
+	Declared     store.Declarations
 	// Sharded says that the database is that of a sharded cluster.
 	Sharded bool
 }
@@ -52,20 +49,9 @@ func Inspect(ctx context.Context, s *store.Store) (*Database, error) {
 		}
 		db.Collections = append(db.Collections, Collection{Name: info.Name, Validator: validator, Indexes: info.Indexes, ShardKey: info.ShardKey})
 	}
-	return db, db.recorded(ctx, s)
-}
-
-// recorded reads the recorded model, and compiles it.
-func (db *Database) recorded(ctx context.Context, s *store.Store) error {
-	model, err := s.CurrentModel(ctx)
-	if err != nil || model == nil {
-		return err
-	}
-	db.RecordedHash = model.Hash
-	if compiled, err := schema.LoadFiles(model.Files); err == nil {
-		db.Recorded = compiled
-	}
-	return nil
+	recorded, err := s.Recorded(ctx)
+	db.RecordedHash, db.Declared = recorded.Hash, recorded.Declared
+	return db, err
 }
 
 // Lookup returns the collection of a name, nil where there is none.

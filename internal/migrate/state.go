@@ -105,8 +105,8 @@ func (c *Collection) without(name string) []bson.Raw {
 
 // undo returns the steps that take steps back, in the order in which they are to
 // be carried out. db is the state before the steps; it becomes that after them.
-func undo(steps []Step, db *Database) []Step {
-	original := db.clone()
+// original is the state before all steps of a rollout.
+func undo(steps []Step, db, original *Database) []Step {
 	var back []Step
 	for _, step := range steps {
 		back = append(db.reverse(step, original), back...)
@@ -116,7 +116,6 @@ func undo(steps []Step, db *Database) []Step {
 }
 
 // reverse returns what takes one step back, none where nothing has to be.
-// original is the state before all steps.
 func (db *Database) reverse(s Step, original *Database) []Step {
 	c := db.Lookup(s.Collection)
 	switch {
@@ -197,4 +196,13 @@ func (db *Database) convertBack(s Step) []Step {
 func (r *rule) of(types typeSet) *rule {
 	r.types = types
 	return r
+}
+
+// declaredBy are a collection and its indexes as a model would declare them.
+func declaredBy(c Collection) store.Declarations {
+	all := store.Declarations{{Collection: c.Name}}
+	for _, index := range c.Indexes {
+		all = append(all, store.Declared{Collection: c.Name, Index: index})
+	}
+	return all
 }

@@ -118,31 +118,36 @@ func (s *Store) shardKeys(ctx context.Context, found []CollectionInfo) error {
 }
 
 // models is the collection of the models that the database was made ready for.
-// One document a model, with its hash as id; and one with the id current, which
-// names the last.
+// One document a model, with its hash as id and the schema files; and one with
+// the id current, which names the last, and what any of them declared.
 const models = own + "models"
 
 const currentModel = "current"
 
-// RecordedModel is the model that the database was last made ready for.
-type RecordedModel struct {
-	Hash string
-	// Files are the schema files that it was compiled from.
-	Files []schema.File
-	// At is when it was recorded.
-	At time.Time
+// Recorded is what is known of the models that the database was made ready for.
+type Recorded struct {
+	// Hash is that of the last model, empty where there was none.
+	Hash string `bson:"model"`
+	// Declared are the collections and indexes of all of them.
+	Declared Declarations `bson:"declared"`
 }
 
-type modelDocument struct {
-	ID    string    `bson:"_id"`
-	Files []fileRow `bson:"files,omitempty"`
-	Model string    `bson:"model,omitempty"`
-	At    time.Time `bson:"at"`
+// Declared is a collection that a model declared, or an index of one.
+type Declared struct {
+	Collection string `bson:"collection"`
+	// Index is as createIndexes takes it; nil for the collection itself.
+	Index bson.Raw `bson:"index,omitempty"`
 }
 
-type fileRow struct {
-	Name string `bson:"name"`
-	Text string `bson:"text"`
+// Declarations are what some models declared.
+type Declarations []Declared
+
+// Has reports whether a collection was declared or, where index is not nil, such
+// an index of it.
+func (all Declarations) Has(collection string, index bson.Raw) bool {
+	return slices.ContainsFunc(all, func(d Declared) bool {
+		return d.Collection == collection && (index == nil) == (d.Index == nil) && (index == nil || SameIndex(d.Index, index))
+	})
 }
 
 // RecordModel notes that the database is ready for a model.
@@ -152,49 +157,55 @@ func (s *Store) RecordModel(ctx context.Context, model *schema.Model) error {
 		return err
 	}
 	defer done()
-	now := time.Now()
-	recorded := modelDocument{ID: model.Hash, At: now}
+	files := bson.A{}
 	for _, file := range model.Files {
-		recorded.Files = append(recorded.Files, fileRow{file.Name, string(file.Text)})
+		files = append(files, bson.D{{Key: "name", Value: file.Name}, {Key: "text", Value: string(file.Text)}})
 	}
-	for _, doc := range []modelDocument{recorded, {ID: currentModel, Model: model.Hash, At: now}} {
-		_, err := s.collection(models).ReplaceOne(ctx, bson.D{{Key: "_id", Value: doc.ID}}, doc, options.Replace().SetUpsert(true))
-		if err != nil {
+	now := time.Now()
+	declared := bson.D{{Key: "$setUnion", Value: bson.A{bson.D{{Key: "$ifNull", Value: bson.A{"$declared", bson.A{}}}}, bson.D{{Key: "$literal", Value: DeclaredBy(model)}}}}}
+	current := bson.D{{Key: "model", Value: model.Hash}, {Key: "at", Value: now}, {Key: "declared", Value: declared}}
+	for id, update := range map[string]bson.A{
+		model.Hash:   {bson.D{{Key: "$set", Value: bson.D{{Key: "files", Value: bson.D{{Key: "$literal", Value: files}}}, {Key: "at", Value: now}}}}},
+		currentModel: {bson.D{{Key: "$set", Value: current}}},
+	} {
+		if _, err := s.collection(models).UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, update, options.UpdateOne().SetUpsert(true)); err != nil {
 			return s.failed(ctx, err)
 		}
 	}
 	return nil
 }
 
+// DeclaredBy lists what a model declares.
+func DeclaredBy(model *schema.Model) Declarations {
+	var all Declarations
+	for _, c := range model.Collections {
+		all = append(all, Declared{Collection: c.Name})
+		for _, index := range c.Indexes {
+			all = append(all, Declared{c.Name, IndexSpec(index)})
+		}
+	}
+	return all
+}
+
 // CurrentHash returns the hash of the recorded model, "" where none was
 // recorded. It is one command.
 func (s *Store) CurrentHash(ctx context.Context) (string, error) {
-	doc, err := s.modelDocument(ctx, currentModel)
-	return doc.Model, err
+	recorded, err := s.recorded(ctx, bson.D{{Key: "model", Value: 1}})
+	return recorded.Hash, err
 }
 
-// CurrentModel returns the recorded model, nil where none was recorded.
-func (s *Store) CurrentModel(ctx context.Context) (*RecordedModel, error) {
-	current, err := s.modelDocument(ctx, currentModel)
-	if err != nil || current.Model == "" {
-		return nil, err
-	}
-	doc, err := s.modelDocument(ctx, current.Model)
-	if err != nil {
-		return nil, err
-	}
-	recorded := &RecordedModel{Hash: current.Model, At: current.At}
-	for _, row := range doc.Files {
-		recorded.Files = append(recorded.Files, schema.File{Name: row.Name, Text: []byte(row.Text)})
-	}
-	return recorded, nil
-}
+// Recorded returns what is known of the models that were recorded. It is one
+// command.
+func (s *Store) Recorded(ctx context.Context) (Recorded, error) { return s.recorded(ctx, nil) }
 
-func (s *Store) modelDocument(ctx context.Context, id string) (modelDocument, error) {
-	var doc modelDocument
-	err := s.collection(models).FindOne(s.named(ctx, models), bson.D{{Key: "_id", Value: id}}).Decode(&doc)
+func (s *Store) recorded(ctx context.Context, projection any) (recorded Recorded, err error) {
+	o := options.FindOne()
+	if projection != nil {
+		o.SetProjection(projection)
+	}
+	err = s.collection(models).FindOne(s.named(ctx, models), bson.D{{Key: "_id", Value: currentModel}}, o).Decode(&recorded)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return modelDocument{}, nil
+		return Recorded{}, nil
 	}
-	return doc, s.failed(ctx, err)
+	return recorded, s.failed(ctx, err)
 }
