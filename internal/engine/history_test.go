@@ -42,45 +42,70 @@ const documentsOfEach = 5
 
 // TestEveryVersionIsInTheHistory lets writes of every kind meet on few documents,
 // over two instances, and holds that each stored version has its entry, that the
-// entries have no gap, and that they are what their writers were told.
+// entries have no gap, and that they are what their writers were told: also while
+// the connections of commands are closed, before or after they were carried out.
 func TestEveryVersionIsInTheHistory(t *testing.T) {
 	t.Parallel()
-	for name, alone := range map[string]bool{"shared": false, "alone": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+	for _, mode := range []struct {
+		name           string
+		alone, failing bool
+	}{{"shared", false, false}, {"alone", true, false}, {"shared and failing", false, true}, {"alone and failing", true, true}} {
+		t.Run(mode.name, func(t *testing.T) {
+			if !mode.failing {
+				t.Parallel() // the fail point is one for the whole server
+			}
 			model := keeping(t)
 			uri, db := testkit.Mongo(t)
 			var engines []*engine.Engine
 			var stores []*store.Store
 			for range 2 {
-				s, err := store.Open(t.Context(), store.Options{URI: uri, Database: db, NoCoalescing: alone})
+				s, err := store.Open(t.Context(), store.Options{URI: uri + "&appName=" + db, Database: db, NoCoalescing: mode.alone})
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = s.Close(context.Background()) })
 				engines, stores = append(engines, engine.New(s, model)), append(stores, s)
-				provision(t, engines[0], s)
 			}
-			told := &versionsTold{seen: map[string]bson.Raw{}}
+			provision(t, engines[0], stores[0])
+			if mode.failing {
+				failCommands(t, uri, bson.D{{Key: "activationProbability", Value: 0.04}}, bson.D{
+					{Key: "failCommands", Value: bson.A{"insert", "update", "delete", "find", "commitTransaction"}}, {Key: "closeConnection", Value: true}, {Key: "appName", Value: db},
+				})
+			}
+			told := &versionsTold{seen: map[string]bson.Raw{}, failing: mode.failing}
 			var group sync.WaitGroup
 			for worker := range 12 {
 				group.Go(func() {
 					random := rand.New(rand.NewPCG(uint64(worker), 9))
-					for range 60 {
+					for range 50 {
 						told.write(t, engines[worker%2], model, random)
 					}
 				})
 			}
 			group.Wait()
+			if mode.failing {
+				failCommands(t, uri, "off", nil)
+			}
 			for _, c := range model.Collections {
 				for id := range int64(documentsOfEach) {
 					told.hold(t, engines[0], stores[0], c, id)
 				}
 			}
-			if len(told.seen) < 100 || told.held != len(told.seen) {
+			if len(told.seen) < 50 || told.held != len(told.seen) {
 				t.Errorf("writers were told of %d versions, and the histories have %d of them", len(told.seen), told.held)
 			}
 		})
+	}
+}
+
+func failCommands(t *testing.T, uri string, mode any, data bson.D) {
+	t.Helper()
+	command := bson.D{{Key: "configureFailPoint", Value: "failCommand"}, {Key: "mode", Value: mode}}
+	if data != nil {
+		command = append(command, bson.E{Key: "data", Value: data})
+	}
+	if _, err := store.Admin(t.Context(), uri, command); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -91,6 +116,8 @@ type versionsTold struct {
 	seen map[string]bson.Raw
 	// held is how many of them the histories have.
 	held int
+	// failing is set while the database may fail.
+	failing bool
 }
 
 func versionKey(c *schema.Collection, id bson.RawValue, version int64) string {
@@ -109,7 +136,7 @@ func (v *versionsTold) write(t *testing.T, e *engine.Engine, model *schema.Model
 	ctx := observe.WithCaller(t.Context(), "somebody")
 	results, err := e.Apply(ctx, writes...)
 	if err != nil {
-		if code := fault.From(err).Code; code == fault.Internal || code == fault.DatabaseUnavailable || code == fault.Timeout {
+		if code := fault.From(err).Code; code == fault.Internal || !v.failing && (code == fault.DatabaseUnavailable || code == fault.Timeout) {
 			t.Errorf("%v", err)
 		}
 		return
@@ -185,5 +212,40 @@ func (v *versionsTold) hold(t *testing.T, e *engine.Engine, s *store.Store, c *s
 		t.Errorf("%s %d is stored, and removed by its history", c.Name, number)
 	case !last.Gone && !bytes.Equal(stored, last.Document):
 		t.Errorf("%s %d: stored %s, and in the history %s", c.Name, number, stored, last.Document)
+	}
+}
+
+// What keeping costs: docs/history.md tells the same.
+func TestCommandsOfKeeping(t *testing.T) {
+	t.Parallel()
+	model, err := schema.Load(fstest.MapFS{
+		"soft.yaml": {Data: []byte("collection: soft\nid: int\nsoft_delete: true\nfields: {n: {type: int}}\n")},
+		"hard.yaml": {Data: []byte("collection: hard\nid: increment\nhistory: true\nfields: {n: {type: int}}\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, c := observed(t, model)
+	soft, _ := model.Lookup("soft")
+	hard, _ := model.Lookup("hard")
+	one := bsonjson.IntValue(1)
+	apply(t, e, create(hard, "", `{"n":1}`)) // the first id is allocated with others
+	c.take()
+	for _, step := range []struct {
+		name, want string
+		write      engine.Write
+	}{
+		{"a create", "1 insert", create(soft, "", `{"id":1,"n":1}`)},
+		{"operators", "1 findAndModify", engine.Write{Verb: engine.Update, Collection: soft, ID: one, Body: []byte(`{"$set":{"n":2}}`)}},
+		{"a delete that is kept", "1 findAndModify", engine.Write{Verb: engine.Delete, Collection: soft, ID: one}},
+		{"restoring it", "1 commitTransaction, 1 find, 1 update", engine.Write{Verb: engine.Restore, Collection: soft, ID: one}},
+		{"a change with a history", "1 commitTransaction, 1 find, 1 insert, 1 update", engine.Write{Verb: engine.Merge, Collection: hard, ID: one, Body: []byte(`{"n":3}`)}},
+		{"operators with a history", "1 commitTransaction, 1 find, 1 insert, 1 update", engine.Write{Verb: engine.Update, Collection: hard, ID: one, Body: []byte(`{"$inc":{"n":1}}`)}},
+		{"a delete with a history", "1 commitTransaction, 1 delete, 1 find, 1 insert", engine.Write{Verb: engine.Delete, Collection: hard, ID: one}},
+	} {
+		apply(t, e, step.write)
+		if got := c.take(); got != step.want {
+			t.Errorf("%s: %s; want %s", step.name, got, step.want)
+		}
 	}
 }
