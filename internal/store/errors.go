@@ -186,7 +186,8 @@ func classifyByKind(err error) fault.Code {
 }
 
 func lostConnection(err error) bool {
-	return mongo.IsNetworkError(err) || is[topology.ConnectionError](err) || is[topology.PoolError](err) ||
+	var cleared driver.RetryablePoolError // the pool was emptied for what another operation met
+	return errors.As(err, &cleared) || mongo.IsNetworkError(err) || is[topology.ConnectionError](err) || is[topology.PoolError](err) ||
 		hasLabel(err, labelOverloaded) || hasLabel(err, labelRetryable) || hasLabel(err, labelUnknownCommit) ||
 		errors.Is(err, mongo.ErrClientDisconnected) || errors.Is(err, context.Canceled)
 }
