@@ -23,6 +23,7 @@ type grammar struct {
 	Import  importCommand  `cmd:"" help:"Import the documents of a JSON or NDJSON file into a collection."`
 	Keys    keysCommand    `cmd:"" help:"Create, list, revoke and rotate API keys."`
 	Export  exportCommand  `cmd:"" help:"Export the documents of a collection to a file, as they are at one moment."`
+	Seed    seedCommand    `cmd:"" help:"Store documents with names, which refer to one another, from files: again and again without doing it twice."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a service and measure the rate, the latencies and the errors."`
 	Mongod  mongodCommand  `cmd:"" help:"Print the URI of the data folder's private mongod; start it where none runs."`
 	Show    configCommand  `cmd:"" name:"config" help:"Print the effective settings and where each comes from."`

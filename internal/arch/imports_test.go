@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"internal/engine":              {"internal/fault", "internal/auth", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update", "internal/importer"},
 	"internal/api":                 {"internal/fault", "internal/auth", "internal/nearest", "internal/bsonjson", "internal/schema", "internal/query", "internal/engine", "internal/openapi", "internal/reference", "internal/observe", "internal/importer"},
 	"internal/migrate":             {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/filter", "internal/schema", "internal/store"},
+	"internal/seed":                {"internal/fault", "internal/nearest", "internal/bsonjson", "internal/schema", "internal/engine", "internal/store"},
 	"internal/introspect":          {"internal/fault", "internal/nearest", "internal/geojson", "internal/bsonjson", "internal/schema", "internal/store"},
 	"internal/importer":            {"internal/fault", "internal/bsonjson", "internal/schema", "internal/observe", "internal/store"},
 	"internal/config":              {"internal/nearest"},
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
 		"internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/introspect", "internal/keepalive",
 		"internal/live", "internal/migrate", "internal/mongod",
-		"internal/observe", "internal/query", "internal/schema", "internal/store",
+		"internal/observe", "internal/query", "internal/schema", "internal/seed", "internal/store",
 	},
 }
 

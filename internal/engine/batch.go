@@ -25,6 +25,12 @@ func (e *Engine) Apply(ctx context.Context, writes ...Write) ([]Result, error) {
 	return e.ApplyBatch(ctx, Batch{Writes: writes})
 }
 
+// Check holds the writes of a batch against the rules, and stores nothing: it
+// fails as ApplyBatch does before anything is asked of the database.
+func Check(ctx context.Context, b Batch) error {
+	return newPlan(ctx, b.Writes...).prepare(&b.Faults)
+}
+
 // ApplyBatch carries out all writes of a batch or none, and returns their
 // results in order.
 //

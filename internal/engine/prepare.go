@@ -152,9 +152,14 @@ func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List)
 			faults.Add(op.pointer+"/"+f.name, "read-only", readOnly)
 		}
 	}
+	given := op.id
 	op.id = decoded.System[bsonjson.ID]
-	op.chosen = isSet(op.id)
-	op.completeID(faults)
+	if isSet(given) && !isSet(op.id) {
+		op.id = given
+	} else {
+		op.completeID(faults)
+	}
+	op.chosen = isSet(given) || isSet(decoded.System[bsonjson.ID])
 	op.document = op.stamp(op.linked(op.sampleIDs()), 1, bsonjson.DateValue(op.now))
 	op.check(op.document, faults)
 }

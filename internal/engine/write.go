@@ -37,8 +37,9 @@ const (
 type Write struct {
 	Verb       Verb
 	Collection *schema.Collection
-	// ID is that of the document, IDText the same as JSON in its place; neither is
-	// set for Create.
+	// ID is that of the document, IDText the same as JSON in its place; the latter is
+	// not set for Create, and the former only where it is known before, of a kind
+	// that the service gives out.
 	ID     bson.RawValue
 	IDText []byte
 	// Shard has conditions on the shard key of the document as far as the caller

@@ -58,7 +58,7 @@ func (n *numbering) assign(ctx context.Context, documents []*document) error {
 		return n.allocate(ctx, without)
 	}
 	for _, d := range without {
-		d.id = derive(n.collection.ID, *d.hash)
+		d.id = n.collection.ID.Derive(*d.hash)
 	}
 	return nil
 }
@@ -77,17 +77,6 @@ func (n *numbering) hash(text []byte) *hash {
 	whole.Write(own[:])
 	whole.Write(binary.LittleEndian.AppendUint64(nil, n.more[short]))
 	return (*hash)(whole.Sum(nil)[:len(hash{})])
-}
-
-// derive makes an id from a hash. A uuid is of version 8, which RFC 9562 section
-// 5.8 leaves to such uses.
-func derive(kind schema.IDKind, h hash) bson.RawValue {
-	if kind == schema.UUID {
-		h[6] = h[6]&0x0f | 0x80
-		h[8] = h[8]&0x3f | 0x80
-		return bsonjson.UUIDValue(h)
-	}
-	return bson.RawValue{Type: bson.TypeObjectID, Value: slices.Clone(h[:12])}
 }
 
 // raise makes sure that no id which came with a document is given out later.

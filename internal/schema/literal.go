@@ -62,18 +62,33 @@ func (n *node) at(pointer string) *node {
 // string; what a plain word stands for follows from the shape, so that 01234 is
 // text in a string field, and 1.10 keeps its last digit in a decimal.
 func appendLiteral(dst []byte, n *node, shape *bsonjson.Shape) []byte {
+	return literals{}.append(dst, n, shape, "")
+}
+
+// literals writes YAML values as JSON. Where put is not nil, what it returns for
+// a value stands in its place.
+type literals struct {
+	put func(path string, n *node) []byte
+}
+
+func (l literals) append(dst []byte, n *node, shape *bsonjson.Shape, path string) []byte {
+	if l.put != nil {
+		if text := l.put(path, n); text != nil {
+			return append(dst, text...)
+		}
+	}
 	switch n.kind {
 	case nullNode:
 		return append(dst, "null"...)
 	case mappingNode:
-		return appendObject(dst, n, shape)
+		return l.object(dst, n, shape, path)
 	case sequenceNode:
 		dst = append(dst, '[')
 		for i, item := range n.items {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendLiteral(dst, item, itemShape(shape))
+			dst = l.append(dst, item, itemShape(shape), path)
 		}
 		return append(dst, ']')
 	}
@@ -85,14 +100,17 @@ func appendLiteral(dst []byte, n *node, shape *bsonjson.Shape) []byte {
 	return appendText(dst, n.text)
 }
 
-func appendObject(dst []byte, n *node, shape *bsonjson.Shape) []byte {
+func (l literals) object(dst []byte, n *node, shape *bsonjson.Shape, path string) []byte {
+	if path != "" {
+		path += "."
+	}
 	dst = append(dst, '{')
 	for i, e := range n.entries {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(appendText(dst, e.key.text), ':')
-		dst = appendLiteral(dst, e.value, memberShape(shape, e.key.text))
+		dst = l.append(dst, e.value, memberShape(shape, e.key.text), path+e.key.text)
 	}
 	return append(dst, '}')
 }

@@ -1,6 +1,10 @@
 package schema
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/sheafdb/sheaf/internal/bsonjson"
+)
 
 // Node is a value of a YAML file with its place: what the readers of other files
 // than those of schemas begin with.
@@ -49,6 +53,16 @@ func (n *node) At(pointer string) *Node { return n.at(pointer) }
 // JSON writes the value as JSON: quoted text as a string, a plain word as the
 // number, boolean or null that it looks like.
 func (n *node) JSON() []byte { return appendLiteral(nil, n, anyShape) }
+
+// Literal writes the value as the JSON of a shape, as the values of schema files
+// are read. What put returns for a value stands in its place; it is told the
+// dotted path, which leads through arrays without an index.
+func (n *node) Literal(shape *bsonjson.Shape, put func(path string, n *Node) []byte) []byte {
+	return literals{put}.append(nil, n, shape, "")
+}
+
+// Place is where the node stands, for a problem.
+func (n *node) Place() Problem { return Problem{File: n.file, Line: n.line, Column: n.column} }
 
 // Add notes a fault at a node.
 func (p *Problems) Add(at *Node, format string, args ...any) { p.add(at, format, args...) }
