@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -122,6 +123,25 @@ func TestEveryKindOfID(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheExample holds the file that the README stores.
+func TestTheExample(t *testing.T) {
+	model, err := schema.Load(os.DirFS("../../examples/blog/schema"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../examples/blog/seed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := seed.Read(t.Context(), model, []schema.File{{Name: "seed.yaml", Text: text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Len() != 4 {
+		t.Errorf("there are %d fixtures", set.Len())
 	}
 }
 
