@@ -16,7 +16,7 @@ func (c *Change) transformation() store.Transformation {
 	if c.Filter != nil {
 		admits = append(bson.A{c.Filter}, admits...)
 	}
-	t := store.Transformation{Pipeline: stages, Certain: c.Rename != nil || c.SetDefault != nil || c.Convert != nil || c.Unset != nil}
+	t := store.Transformation{Pipeline: stages, Certain: c.Convert != nil}
 	switch len(admits) {
 	case 0:
 	case 1:
@@ -42,6 +42,11 @@ func (c *Change) parts() (admits bson.A, stages []bson.Raw) {
 		return unset(c.Unset)
 	}
 	return nil, c.Pipeline
+}
+
+// selective reports whether the change does not select what it changed already.
+func (c *Change) selective() bool {
+	return c.Rename != nil || c.SetDefault != nil || c.Convert != nil || c.Unset != nil
 }
 
 // repeatable reports whether the change may meet a document for a second time

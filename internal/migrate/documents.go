@@ -20,32 +20,48 @@ const (
 	rangesASecond = 4
 	// scanTime bounds the reading of the ids of a range.
 	scanTime = time.Minute
+	// missedTime bounds the search through a whole collection.
+	missedTime = time.Hour
 )
 
 // documents carries out a step over the documents of a collection, in ranges by id.
 // A range is changed, and the point reached is stored, in one transaction: so each
 // document is changed once, wherever a run ends, by whatever pipeline. Ranges that
 // other writes are in the way of, or that take too long, become smaller.
+//
+// Meanwhile instances of before may store further documents, of which some have ids
+// that come before the point reached. Where the change tells by itself which documents
+// are still to be changed, those are changed at the end.
 func (r *runner) documents(step Step) error {
 	if err := r.start(step); err != nil {
 		return err
 	}
 	change, pace := step.Change.transformation(), pace{rate: r.Rate, atOnce: cmp.Or(r.atOnce, rangeDocuments)}
 	for size := pace.most(); ; {
-		ids, err := r.next(step, size)
-		if err != nil || len(ids) == 0 {
+		part, err := r.next(step, change, size)
+		if err != nil || len(part.ids) == 0 {
 			return err
 		}
-		ids, err = r.change(step, change, ids)
-		if err != nil {
-			return r.blame(step, change, ids, err)
+		before := r.record.Point.Changed
+		if err := r.change(step, change, &part); err != nil {
+			return r.blame(step, change, part.ids, err)
+		}
+		if part.missed && r.record.Point.Changed == before {
+			return nil // what the change selects and leaves as it is would be found for ever
 		}
 		r.tell(false)
-		if !pace.keep(r.stop, len(ids)) {
+		if !pace.keep(r.stop, len(part.ids)) {
 			return ErrInterrupted
 		}
-		size = min(2*len(ids), pace.most())
+		size = min(2*len(part.ids), pace.most())
 	}
+}
+
+// part is what one transaction changes.
+type part struct {
+	ids []bson.RawValue
+	// missed says that the ids do not follow the point reached, but come before it.
+	missed bool
 }
 
 // start notes that the step is under way.
@@ -65,38 +81,56 @@ func (r *runner) start(step Step) error {
 	return r.save(next)
 }
 
-// next returns the ids of the range that follows the point reached.
-func (r *runner) next(step Step, size int) (ids []bson.RawValue, err error) {
-	err = store.Persist(r.stop, func(int) error {
-		ctx, cancel := context.WithTimeout(r.ctx, scanTime)
-		defer cancel()
-		ids, err = r.Store.IDsAfter(ctx, step.Collection, r.record.Point.After, size, rangeBytes)
+// next returns the range that follows the point reached and, where there is none,
+// documents before it that are still to be changed.
+func (r *runner) next(step Step, change store.Transformation, size int) (p part, err error) {
+	err = r.find(scanTime, func(ctx context.Context) error {
+		p.ids, err = r.Store.IDsAfter(ctx, step.Collection, r.record.Point.After, size, rangeBytes)
 		return err
 	})
-	return ids, err
+	if err != nil || len(p.ids) > 0 || !step.Change.selective() {
+		return p, err
+	}
+	p.missed = true
+	err = r.find(missedTime, func(ctx context.Context) error {
+		p.ids, err = r.Store.IDsOf(ctx, step.Collection, change.Filter, size, rangeBytes)
+		return err
+	})
+	return p, err
 }
 
-// change changes a range, or as much of it as goes at once, and stores the point
-// after it. It returns the range that it took.
-func (r *runner) change(step Step, change store.Transformation, ids []bson.RawValue) ([]bson.RawValue, error) {
-	point := *r.record.Point
+func (r *runner) find(limit time.Duration, fn func(context.Context) error) error {
+	return store.Persist(r.stop, func(int) error {
+		ctx, cancel := context.WithTimeout(r.ctx, limit)
+		defer cancel()
+		return fn(ctx)
+	})
+}
+
+// change changes a part, or as much of it as goes at once, and stores the point
+// reached. It leaves in the part what it took.
+func (r *runner) change(step Step, change store.Transformation, p *part) error {
+	before := *r.record.Point
 	fn := func(ctx context.Context, next *store.MigrationRecord) error {
-		changed, err := r.Store.Transform(ctx, step.Collection, ids, change)
-		next.Point = &store.MigrationPoint{
-			After: ids[len(ids)-1], Read: point.Read + int64(len(ids)), Changed: point.Changed + changed, Total: point.Total,
+		changed, err := r.Store.Transform(ctx, step.Collection, p.ids, change)
+		point := before
+		point.Changed += changed
+		if !p.missed {
+			point.After = p.ids[len(p.ids)-1]
+			point.Read += int64(len(p.ids))
 		}
+		next.Point = &point
 		return err
 	}
-	err := store.Persist(r.stop, func(int) error {
+	return store.Persist(r.stop, func(int) error {
 		for {
 			err := r.attempt(r.record, fn)
-			if len(ids) == 1 || !tooMuch(err) {
+			if len(p.ids) == 1 || !tooMuch(err) {
 				return err
 			}
-			ids = ids[:len(ids)/2]
+			p.ids = p.ids[:len(p.ids)/2]
 		}
 	})
-	return ids, err
 }
 
 // tooMuch reports whether a smaller range may succeed.

@@ -219,6 +219,36 @@ func TestTurningAround(t *testing.T) {
 	}
 }
 
+// Documents that others store behind the point reached are changed as well, where
+// the change tells which they are.
+func TestDocumentsBehindThePointAreChanged(t *testing.T) {
+	s := open(t)
+	seed(t, s)
+	o := quick(s)
+	var once atomic.Bool
+	o.Progress = func(p Progress) {
+		if p.Point != nil && p.Point.Read > 0 && once.CompareAndSwap(false, true) {
+			mustInsert(t, s, "people", bson.D{{Key: "_id", Value: int64(-1)}, {Key: "name", Value: "late"}, {Key: "n", Value: 0}})
+		}
+	}
+	all := scenario()[1:2]
+	all[0].Up = all[0].Up[1:]
+	mustUp(t, o, all, "", "0002_count")
+	for _, doc := range contents(t, s, "people") {
+		if _, err := doc.LookupErr("title"); err != nil {
+			t.Errorf("the document is not changed: %s", doc)
+		}
+	}
+}
+
+// A change that selects what it leaves as it is comes to its end.
+func TestAChangeThatChangesNothingEnds(t *testing.T) {
+	s := open(t)
+	mustInsert(t, s, "people", bson.D{{Key: "_id", Value: 1}, {Key: "a", Value: bson.A{1}}})
+	all := []*Migration{{Name: "0001_a", Up: []Step{{Kind: Update, Collection: "people", Change: &Change{Unset: []string{"a.0"}}}}}}
+	mustUp(t, quick(s), all, "", "0001_a")
+}
+
 func TestADocumentInTheWayIsNamed(t *testing.T) {
 	s := open(t)
 	seed(t, s)

@@ -110,12 +110,20 @@ func (s *Store) PutMigration(ctx context.Context, record *MigrationRecord) (bool
 // zero id stands for the start, no ids for the end. Ids follow each other in the
 // order of a sort, which goes over all types.
 func (s *Store) IDsAfter(ctx context.Context, collection string, after bson.RawValue, documents, size int) ([]bson.RawValue, error) {
-	q := Query{
-		Collection: collection, Sort: byIDs, Projection: idAndSize, Limit: int64(documents), Batch: int32(documents) + 1,
-	}
+	q := Query{Collection: collection, Sort: byIDs}
 	if !after.IsZero() {
 		q.Filter = following(after)
 	}
+	return s.ids(ctx, q, documents, size)
+}
+
+// IDsOf is as IDsAfter for the documents that a filter selects, in any order.
+func (s *Store) IDsOf(ctx context.Context, collection string, filter bson.Raw, documents, size int) ([]bson.RawValue, error) {
+	return s.ids(ctx, Query{Collection: collection, Filter: filter}, documents, size)
+}
+
+func (s *Store) ids(ctx context.Context, q Query, documents, size int) ([]bson.RawValue, error) {
+	q.Projection, q.Limit, q.Batch = idAndSize, int64(documents), int32(documents)+1
 	var ids []bson.RawValue
 	err := s.Each(ctx, q, func(doc bson.Raw) error {
 		of, _ := doc.Lookup("size").AsInt64OK()
