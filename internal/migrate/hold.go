@@ -14,7 +14,7 @@ const leaseName = "migrate"
 
 const (
 	// defaultLease is how long a lease lasts that is not renewed.
-	defaultLease = 15 * time.Second
+	defaultLease = 10 * time.Second
 	// beatsALease is how often it is renewed meanwhile.
 	beatsALease = 4
 	// lookAgain is how often one that waits for the lease looks for it.

@@ -22,7 +22,7 @@ type Options struct {
 	// Wait makes the run wait for as long as others have the lease; else it waits
 	// only until it is known whether they live.
 	Wait bool
-	// LeaseTime is how long a lease lasts that is not renewed, 15 s by default.
+	// LeaseTime is how long a lease lasts that is not renewed, 10 s by default.
 	LeaseTime time.Duration
 	// Progress is told of every step and every range of documents, Waiting of who
 	// has the lease when it must be waited for; nil for nobody.

@@ -59,7 +59,11 @@ func (s *Stopped) Where() string {
 	if s.Number == 0 {
 		return what + " before its first step"
 	}
-	return fmt.Sprintf("%s at step %d of %d, %s%s", what, s.Number, s.Steps, s.Step.Title(), pointText(s.Point))
+	where := fmt.Sprintf("%s at step %d of %d, %s%s", what, s.Number, s.Steps, s.Step.Title(), pointText(s.Point))
+	if s.Point != nil && store.Passes(s.Err) {
+		where += " (or a range further, of which the answer was lost)"
+	}
+	return where
 }
 
 // pointText says how far a step over documents is.
