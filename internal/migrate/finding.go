@@ -172,19 +172,13 @@ func (f *finder) duplicates(ctx context.Context, stored string, s Step, found *F
 	found.Count = documents
 	found.Problem = fmt.Sprintf("share %d %s of %s", values, pluralOf(values, "value"), strings.Join(fields, ", "))
 	for _, shared := range first {
-		if len(shared.IDs) == 0 {
-			continue
-		}
-		var others []string
-		for _, id := range shared.IDs[1:] {
-			others = append(others, idText(id))
-		}
-		if more := shared.Count - int64(len(shared.IDs)); more > 0 {
-			others = append(others, fmt.Sprintf("%d more", more))
+		others := idText(shared.Most)
+		if more := shared.Count - 2; more > 0 {
+			others += fmt.Sprintf(" and %d more", more)
 		}
 		pointer := "/" + strings.ReplaceAll(fields[0], ".", "/")
-		found.First = append(found.First, Offender{ID: cloneValue(shared.IDs[0]), Items: []fault.Item{{Pointer: pointer, Code: "duplicate-key",
-			Detail: "is the same as that of id " + strings.Join(others, ", ")}}})
+		found.First = append(found.First, Offender{ID: cloneValue(shared.Least), Items: []fault.Item{{Pointer: pointer, Code: "duplicate-key",
+			Detail: "is the same as that of id " + others}}})
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func TestWhatIsInTheWay(t *testing.T) {
 		"a validator that is not understood": {[]bson.D{numbered(1)}, "  - {set_validator: c, validator: {a: {$gt: 1}}}\n", `0 c 1 break the validator; id 1: breaks the validator`},
 		"a value that is shared": {[]bson.D{numbered(1, bson.E{Key: "a", Value: 1}), numbered(2, bson.E{Key: "a", Value: 1.0}), numbered(3, bson.E{Key: "a", Value: int64(1)}), numbered(4, bson.E{Key: "a", Value: 2}), numbered(5), numbered(6)},
 			"  - {create_index: c, keys: [a], unique: true}\n",
-			`0 c 5 share 2 values of a; id 1: /a is the same as that of id 2, 3; id 5: /a is the same as that of id 6`},
+			`0 c 5 share 2 values of a; id 1: /a is the same as that of id 3 and 1 more; id 5: /a is the same as that of id 6`},
 		"values that a partial index leaves out": {[]bson.D{numbered(1), numbered(2)}, "  - {create_index: c, keys: [a], name: x, unique: true, where: {a: {$exists: true}}}\n", ""},
 		"values that a sparse index leaves out":  {[]bson.D{numbered(1), numbered(2)}, "  - {create_index: c, keys: [a], unique: true, options: {sparse: true}}\n", ""},
 		"elements": {[]bson.D{numbered(1, bson.E{Key: "a", Value: bson.A{1, 1, 2}}), numbered(2, bson.E{Key: "a", Value: bson.A{3, 2}})}, "  - {create_index: c, keys: [a], unique: true}\n",

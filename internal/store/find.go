@@ -29,20 +29,21 @@ func (s *Store) Matching(ctx context.Context, collection string, filter bson.Raw
 // Shared are documents that share a value which a unique index would not let
 // them share.
 type Shared struct {
-	// Count is how many documents share it; IDs are the first of them.
-	Count int64
-	IDs   []bson.RawValue
+	// Count is how many documents share it; Least and Most are the ids of two.
+	Count       int64
+	Least, Most bson.RawValue
 }
-
-// mostShared is how many ids are told of documents that share a value.
-const mostShared = 5
 
 // Duplicates returns what a unique index would refuse of the stored documents:
 // how many values are shared, how many documents share one, and the first few
 // values. index is as createIndexes takes it. MongoDB may use its disk for it; the
 // time of ctx bounds it.
 func (s *Store) Duplicates(ctx context.Context, collection string, index bson.Raw, few int) (values, documents int64, first []Shared, err error) {
-	pipeline := append(sharedValues(index), bson.D{{Key: "$facet", Value: bson.D{
+	many, err := s.holdArrays(ctx, collection, index)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	pipeline := append(sharedValues(index, many), bson.D{{Key: "$facet", Value: bson.D{
 		{Key: "all", Value: bson.A{bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: nil},
 			{Key: "values", Value: bson.D{{Key: "$sum", Value: 1}}}, {Key: "documents", Value: bson.D{{Key: "$sum", Value: "$n"}}}}}}}},
 		{Key: "first", Value: bson.A{bson.D{{Key: "$sort", Value: bson.D{{Key: "least", Value: 1}}}}, bson.D{{Key: "$limit", Value: few}}}},
@@ -58,42 +59,72 @@ func (s *Store) Duplicates(ctx context.Context, collection string, index bson.Ra
 	for _, value := range elements(docs[0].Lookup("first")) {
 		row := value.Document()
 		count, _ := row.Lookup("n").AsInt64OK()
-		first = append(first, Shared{count, elements(row.Lookup("ids"))})
+		first = append(first, Shared{count, row.Lookup("least"), row.Lookup("most")})
 	}
 	return values, documents, first, nil
 }
 
+// holdArrays reports whether a document has an array on the path of a key.
+func (s *Store) holdArrays(ctx context.Context, collection string, index bson.Raw) (bool, error) {
+	some := bson.A{}
+	for _, e := range indexKeys(index) {
+		for _, path := range prefixes(e.Key) {
+			some = append(some, bson.D{{Key: path, Value: bson.D{{Key: "$type", Value: "array"}}}})
+		}
+	}
+	filter, err := bson.Marshal(bson.D{{Key: "$or", Value: some}})
+	if err != nil {
+		return false, err
+	}
+	found, _, err := s.FindBatch(ctx, Query{Collection: collection, Filter: filter, Projection: OnlyID, Limit: 1})
+	return len(found) > 0, err
+}
+
 // sharedValues are the stages that leave a document a value of an index which
-// several documents have. An array counts with each of its elements, once for a
-// document.
-func sharedValues(index bson.Raw) []bson.D {
+// several documents have. With many an array counts with each of its elements,
+// once for a document.
+func sharedValues(index bson.Raw, many bool) []bson.D {
 	var stages []bson.D
-	key, _ := index.Lookup("key").DocumentOK()
-	keys, _ := key.Elements()
+	keys := indexKeys(index)
 	if admitted := indexed(index, keys); len(admitted) > 0 {
 		stages = append(stages, bson.D{{Key: "$match", Value: admitted}})
 	}
-	value, unwound, only := bson.D{}, map[string]bool{}, bson.D{}
+	value, again := bson.D{}, bson.D{}
 	for i, e := range keys {
-		for _, path := range prefixes(e.Key()) {
-			if !unwound[path] {
-				unwound[path] = true
-				stages = append(stages, bson.D{{Key: "$unwind", Value: bson.D{{Key: "path", Value: "$" + path}, {Key: "preserveNullAndEmptyArrays", Value: true}}}})
-			}
-		}
-		only = append(only, bson.E{Key: "k" + strconv.Itoa(i), Value: bson.D{{Key: "$ifNull", Value: bson.A{"$" + e.Key(), nil}}}})
-		value = append(value, bson.E{Key: "k" + strconv.Itoa(i), Value: "$_id.k" + strconv.Itoa(i)})
+		name := "k" + strconv.Itoa(i)
+		value = append(value, bson.E{Key: name, Value: bson.D{{Key: "$ifNull", Value: bson.A{"$" + e.Key, nil}}}})
+		again = append(again, bson.E{Key: name, Value: "$_id." + name})
+	}
+	id := "$_id"
+	if many {
+		stages = append(stages, unwound(keys)...)
+		stages = append(stages, bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: append(value, bson.E{Key: "d", Value: id})}}}})
+		value, id = again, "$_id.d"
 	}
 	return append(stages,
-		bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: append(only, bson.E{Key: "d", Value: "$_id"})}}}},
 		bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: value}, {Key: "n", Value: bson.D{{Key: "$sum", Value: 1}}},
-			{Key: "least", Value: bson.D{{Key: "$min", Value: "$_id.d"}}},
-			{Key: "ids", Value: bson.D{{Key: "$minN", Value: bson.D{{Key: "input", Value: "$_id.d"}, {Key: "n", Value: mostShared}}}}}}}},
+			{Key: "least", Value: bson.D{{Key: "$min", Value: id}}}, {Key: "most", Value: bson.D{{Key: "$max", Value: id}}}}}},
 		bson.D{{Key: "$match", Value: bson.D{{Key: "n", Value: bson.D{{Key: "$gt", Value: 1}}}}}})
 }
 
+// unwound are the stages that make a document of each element of the arrays on the
+// paths of keys.
+func unwound(keys bson.D) []bson.D {
+	var stages []bson.D
+	done := map[string]bool{}
+	for _, e := range keys {
+		for _, path := range prefixes(e.Key) {
+			if !done[path] {
+				done[path] = true
+				stages = append(stages, bson.D{{Key: "$unwind", Value: bson.D{{Key: "path", Value: "$" + path}, {Key: "preserveNullAndEmptyArrays", Value: true}}}})
+			}
+		}
+	}
+	return stages
+}
+
 // indexed is the filter of the documents that an index holds, empty for all.
-func indexed(index bson.Raw, keys []bson.RawElement) bson.D {
+func indexed(index bson.Raw, keys bson.D) bson.D {
 	admitted := bson.D{}
 	if partial, ok := index.Lookup("partialFilterExpression").DocumentOK(); ok {
 		admitted = append(admitted, bson.E{Key: "$and", Value: bson.A{partial}})
@@ -101,7 +132,7 @@ func indexed(index bson.Raw, keys []bson.RawElement) bson.D {
 	if sparse, _ := index.Lookup("sparse").BooleanOK(); sparse {
 		some := bson.A{}
 		for _, e := range keys {
-			some = append(some, bson.D{{Key: e.Key(), Value: bson.D{{Key: "$exists", Value: true}}}})
+			some = append(some, bson.D{{Key: e.Key, Value: bson.D{{Key: "$exists", Value: true}}}})
 		}
 		admitted = append(admitted, bson.E{Key: "$or", Value: some})
 	}
