@@ -8,16 +8,25 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/keepalive"
 )
 
-// serveHTTP answers requests by handler until ctx is cancelled, then stops
-// accepting, and returns when the requests under way are answered or the limit
-// for that has run out. When it can serve it writes the one line on stdout and
-// calls serving; when it is told to end it calls stopping before anything else.
-func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, serving func(url string), stopping func(), stdout io.Writer, log *slog.Logger) error {
+// stages are what is called as a service comes and goes: serving when it can
+// serve, draining when it is told to end, and stopping when it takes no more
+// requests, after the delay in which others are to find that out.
+type stages struct {
+	serving            func(url string)
+	draining, stopping func()
+}
+
+// serveHTTP answers requests by handler until ctx is cancelled and the delay for
+// draining is over, then stops accepting, and returns when the requests under way
+// are answered or the limit for that has run out. When it can serve it writes the
+// one line on stdout.
+func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, stage stages, stdout io.Writer, log *slog.Logger) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", settings.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", settings.Listen, listenReason(err))
@@ -29,15 +38,18 @@ func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, 
 	if _, err := fmt.Fprintf(stdout, "listening on %s\n", url); err != nil {
 		return errors.Join(err, server.Close())
 	}
-	serving(url)
+	stage.serving(url)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener on %s failed: %w", settings.Listen, err)
 	case <-ctx.Done():
 	}
-	stopping()
+	stage.draining()
+	log.InfoContext(ctx, "draining", "delay", settings.DrainDelay.String())
+	time.Sleep(settings.DrainDelay)
+	stage.stopping()
 	log.InfoContext(ctx, "stopping", "limit", settings.ShutdownTimeout.String())
-	return drain(ctx, server, settings, log)
+	return finish(ctx, server, settings, log)
 }
 
 // newHTTPServer returns a server that bounds what a slow or greedy client can
@@ -53,9 +65,9 @@ func newHTTPServer(settings config.HTTP, handler http.Handler, log *slog.Logger)
 	}
 }
 
-// drain waits for the requests under way, and cuts off those that take longer
+// finish waits for the requests under way, and cuts off those that take longer
 // than the limit.
-func drain(ctx context.Context, server *http.Server, settings config.HTTP, log *slog.Logger) error {
+func finish(ctx context.Context, server *http.Server, settings config.HTTP, log *slog.Logger) error {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), settings.ShutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(limit)

@@ -21,19 +21,20 @@ const patience = 10 * time.Second
 type httpService struct {
 	url  string
 	stop context.CancelFunc
-	// stopped is closed when readiness has to go.
-	stopped chan struct{}
-	ended   chan error
+	// draining is closed when readiness has to go, stopped when requests do not come
+	// any more.
+	draining, stopped chan struct{}
+	ended             chan error
 }
 
-func startHTTP(t *testing.T, limit time.Duration, handler http.HandlerFunc) *httpService {
+func startHTTP(t *testing.T, delay, limit time.Duration, handler http.HandlerFunc) *httpService {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &httpService{stop: cancel, stopped: make(chan struct{}), ended: make(chan error, 1)}
+	s := &httpService{stop: cancel, draining: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan error, 1)}
 	out, in := io.Pipe()
-	settings := config.HTTP{Listen: "127.0.0.1:0", HeaderTimeout: patience, ReadTimeout: patience, ShutdownTimeout: limit}
+	settings := config.HTTP{Listen: "127.0.0.1:0", HeaderTimeout: patience, ReadTimeout: patience, DrainDelay: delay, ShutdownTimeout: limit}
 	go func() {
-		s.ended <- serveHTTP(ctx, settings, handler, func(string) {}, func() { close(s.stopped) }, in, slog.New(slog.DiscardHandler))
+		s.ended <- serveHTTP(ctx, settings, handler, stages{func(string) {}, func() { close(s.draining) }, func() { close(s.stopped) }}, in, slog.New(slog.DiscardHandler))
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on ")
@@ -58,7 +59,7 @@ func (s *httpService) waitForEnd(t *testing.T) {
 
 func TestAStoppedServiceFinishesItsRequests(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	s := startHTTP(t, patience, func(w http.ResponseWriter, r *http.Request) {
+	s := startHTTP(t, 0, patience, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
 		<-finish
 		if r.Context().Err() == nil {
@@ -78,10 +79,27 @@ func TestAStoppedServiceFinishesItsRequests(t *testing.T) {
 	s.waitForEnd(t)
 }
 
+// A service that drains answers requests on new connections until its delay is
+// over.
+func TestAServiceServesWhileItDrains(t *testing.T) {
+	s := startHTTP(t, time.Second, patience, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "whole") })
+	s.stop()
+	<-s.draining
+	select {
+	case <-s.stopped: // this machine was too busy to look
+	default:
+		if answer := get(s.url); answer != "whole" {
+			t.Errorf("a request while the service drains got %q", answer)
+		}
+	}
+	<-s.stopped
+	s.waitForEnd(t)
+}
+
 func TestAStoppedServiceWaitsNoLongerThanItsLimit(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
 	defer close(finish)
-	s := startHTTP(t, time.Millisecond, func(http.ResponseWriter, *http.Request) {
+	s := startHTTP(t, 0, time.Millisecond, func(http.ResponseWriter, *http.Request) {
 		close(arrived)
 		<-finish
 	})
@@ -98,7 +116,7 @@ func TestAnAddressInUseIsRefused(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	address := listener.Addr().String()
-	err = serveHTTP(t.Context(), config.HTTP{Listen: address}, nil, func(string) {}, func() {}, io.Discard, slog.New(slog.DiscardHandler))
+	err = serveHTTP(t.Context(), config.HTTP{Listen: address}, nil, stages{}, io.Discard, slog.New(slog.DiscardHandler))
 	if want := "cannot listen on " + address + ": bind: address already in use"; err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %q", err, want)
 	}

@@ -75,7 +75,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 	defer cancel(nil)
 	defer watch(db, cancel)()
 	defer a.follow(ctx, keeper)()
-	err = serveHTTP(ctx, a.config.HTTP, service, a.invite(model), service.Stop, a.stdout, a.log)
+	err = serveHTTP(ctx, a.config.HTTP, service, stages{a.invite(model), service.Drain, service.Stop}, a.stdout, a.log)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}

@@ -161,7 +161,7 @@ func TestOperation(t *testing.T) {
 	s.do("GET", "/problems", "").is(200).has("duplicate-key")
 	s.do("GET", "/problems/duplicate-key", "").is(200)
 	s.do("GET", "/problems/none", "").problem(404, "unknown-route")
-	s.api.Stop()
+	s.api.Drain()
 	s.do("GET", "/readyz", "").problem(503, "database-unavailable").sends("Retry-After", "1")
 	s.do("GET", "/livez", "").is(200)
 }

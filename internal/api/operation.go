@@ -25,7 +25,7 @@ const readyTimeout = 2 * time.Second
 // that of the schema files, so a faulty file does not end the service everywhere
 // at once; the answer tells of it.
 func ready(x *exchange) error {
-	if x.service.stopping.Load() {
+	if x.service.draining.Load() {
 		return fault.New(fault.DatabaseUnavailable, "the service is stopping")
 	}
 	ctx, cancel := context.WithTimeout(x.request.Context(), readyTimeout)

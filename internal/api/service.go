@@ -60,7 +60,7 @@ type Service struct {
 	sessions *engine.Sessions
 	options  Options
 	router   http.Handler
-	stopping atomic.Bool
+	draining atomic.Bool
 	document documentCache
 	unserved unserved
 	// transfers has an element for each export and import that is under way.
@@ -76,11 +76,18 @@ func New(e *engine.Engine, options Options) *Service {
 	return s
 }
 
-// Stop makes the service tell that it is not ready, so that no new requests are
-// sent to it while it ends, and aborts the sessions: their clients will not reach
+// Drain makes the service tell that it is not ready, and close connections after
+// an answer, so that requests come to go elsewhere. It serves on; sessions that are
+// open do too, and new ones are refused.
+func (s *Service) Drain() {
+	s.draining.Store(true)
+	s.sessions.Refuse()
+}
+
+// Stop aborts the sessions of a service that drains: their clients will not reach
 // it any more.
 func (s *Service) Stop() {
-	s.stopping.Store(true)
+	s.Drain()
 	s.sessions.Close()
 }
 
@@ -91,6 +98,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer ctx.release()
 	x.request = r.WithContext(ctx)
 	defer s.finish(x)
+	if s.draining.Load() {
+		x.Header().Set("Connection", "close")
+	}
 	s.router.ServeHTTP(x, x.request)
 }
 

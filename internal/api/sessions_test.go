@@ -152,8 +152,10 @@ func TestSessionsAreLimited(t *testing.T) {
 	s.do("POST", "/v1/_sessions", "").problem(429, "too-many-requests").sends("Retry-After", "1")
 	s.do("POST", "/v1/_sessions/"+first+"/abort", "").is(204)
 	in, _ := s.session()
-	s.api.Stop()
+	s.api.Drain()
 	s.do("POST", "/v1/_sessions", "").problem(503, "database-unavailable")
+	s.do("GET", "/v1/strings", "", in).is(200)
+	s.api.Stop()
 	s.do("GET", "/v1/strings", "", in).problem(410, "session-gone").has("the service stopped")
 }
 

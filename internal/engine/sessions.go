@@ -40,9 +40,10 @@ type Sessions struct {
 	store  *store.Store
 	limits SessionLimits
 
-	mu     sync.Mutex
-	open   map[string]*session
-	closed bool
+	mu   sync.Mutex
+	open map[string]*session
+	// refuses is set when no new session may begin, closed when none may go on.
+	refuses, closed bool
 	// ended says why sessions are over; order has their ids, the oldest first.
 	ended map[string]ending
 	order []string
@@ -90,7 +91,7 @@ func (e *Engine) NewSessions(limits SessionLimits) *Sessions {
 func (x *Sessions) Begin(ctx context.Context) (SessionInfo, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closed {
+	if x.refuses || x.closed {
 		return SessionInfo{}, fault.New(fault.DatabaseUnavailable, "the service is stopping")
 	}
 	if len(x.open) >= x.limits.Open {
@@ -180,6 +181,13 @@ func (x *Sessions) Abort(ctx context.Context, id string) error {
 	defer x.release(s)
 	x.end(s, "it was aborted")
 	return nil
+}
+
+// Refuse lets no new session begin. Those that are open go on.
+func (x *Sessions) Refuse() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.refuses = true
 }
 
 // Close aborts all sessions, those in use when their request is answered, and
