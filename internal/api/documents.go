@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -26,7 +27,7 @@ type target struct {
 // collection returns the collection that the path names.
 func (x *exchange) collection() (*schema.Collection, error) {
 	name := x.param("collection")
-	if c, ok := x.model.Lookup(name); ok {
+	if c, ok := x.known().Lookup(name); ok {
 		return c, nil
 	}
 	hint := ""
@@ -157,7 +158,7 @@ func (x *exchange) createArray(write engine.Write, form form) error {
 	if err != nil {
 		return err
 	}
-	if form.minimal {
+	if form.minimal || slices.ContainsFunc(results, func(r engine.Result) bool { return r.Withheld }) {
 		return x.sendEmpty(http.StatusCreated)
 	}
 	return x.send(http.StatusCreated, form, func(dst []byte) []byte {
@@ -303,7 +304,7 @@ func (x *exchange) sendDocument(result engine.Result, status int, form form) err
 	if result.Created {
 		x.set("Location", x.location(result.Document))
 	}
-	if !form.minimal {
+	if !form.minimal && !result.Withheld {
 		return x.send(status, form, func(dst []byte) []byte { return form.append(dst, result.Document) })
 	}
 	if !result.Created {

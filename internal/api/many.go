@@ -105,7 +105,7 @@ func (x *exchange) sendCounts(body []byte) error {
 func manyRoutes() []route {
 	const collection = "/v1/{collection}"
 	problems := []fault.Code{
-		fault.InvalidParameter, fault.UnknownCollection, fault.DuplicateKey, fault.ReferenceViolation, fault.WriteConflict,
+		fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.DuplicateKey, fault.ReferenceViolation, fault.WriteConflict,
 		fault.PayloadTooLarge, fault.RequirementFailed, fault.DatabaseUnavailable, fault.Timeout,
 	}
 	parameters := []openapi.Parameter{

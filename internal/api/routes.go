@@ -76,7 +76,7 @@ func init() {
 func documentRoutes() []route {
 	const collection, document = "/v1/{collection}", "/v1/{collection}/{id}"
 	changes := []fault.Code{
-		fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation,
+		fault.MalformedJSON, fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation,
 		fault.WriteConflict, fault.VersionConflict, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed,
 		fault.DatabaseUnavailable, fault.Timeout,
 	}
@@ -101,7 +101,7 @@ func documentRoutes() []route {
 			Method: http.MethodGet, Path: collection + "/_aggregates/{aggregate}", ID: "aggregate", Access: openapi.Reads, Summary: "What a pipeline of the schema computes",
 			Responses: []openapi.Response{{Status: 200, Description: "All that comes out of the pipeline; an _id at the top is called id.",
 				Headers: []string{"Server-Timing", "Cache-Control", "Vary"}, Content: openapi.Content{Media: jsonForms, Body: openapi.AggregateBody}}},
-			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.UnknownRoute, fault.NotAcceptable, fault.ResultTooLarge, fault.DatabaseUnavailable, fault.Timeout},
+			Problems: []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.UnknownRoute, fault.NotAcceptable, fault.ResultTooLarge, fault.DatabaseUnavailable, fault.Timeout},
 		}, aggregateDocuments},
 		{openapi.Route{
 			Method: http.MethodPost, Path: collection, ID: "create", Access: openapi.Writes, Summary: "Create a document, or all of an array",
@@ -110,7 +110,7 @@ func documentRoutes() []route {
 			Request:     &openapi.Request{Content: openapi.Content{Media: jsonForms, Body: openapi.CreateBody}},
 			Responses: []openapi.Response{{Status: 201, Description: "What was created; of one document with Location and ETag. Empty where Prefer asked for that.",
 				Headers: append([]string{"Location", "Vary"}, writeHeader...), Content: openapi.Content{Media: jsonForms, Body: openapi.DocumentsBody}}},
-			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation, fault.WriteConflict,
+			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation, fault.WriteConflict,
 				fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed, fault.DatabaseUnavailable, fault.Timeout},
 		}, createDocuments},
 		{openapi.Route{
@@ -121,7 +121,7 @@ func documentRoutes() []route {
 				{Status: 200, Description: "The document.", Headers: []string{"ETag", "Server-Timing", "Cache-Control", "Vary"}, Content: one},
 				{Status: 304, Description: "The version is known already.", Headers: []string{"ETag", "Cache-Control", "Vary"}},
 			},
-			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.VersionConflict, fault.DatabaseUnavailable, fault.Timeout},
+			Problems: []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.VersionConflict, fault.DatabaseUnavailable, fault.Timeout},
 		}, getDocument},
 		{openapi.Route{
 			Method: http.MethodPut, Path: document, ID: "replace", Access: openapi.Writes, Summary: "Replace a document",
@@ -150,7 +150,7 @@ func documentRoutes() []route {
 			Method: http.MethodDelete, Path: document, ID: "delete", Access: openapi.Writes, Summary: "Delete a document",
 			Parameters: []openapi.Parameter{purge, ifMatch, ifNoneMatch},
 			Responses:  []openapi.Response{{Status: 204, Description: "Deleted.", Headers: []string{"Server-Timing"}}},
-			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.ReferenceViolation, fault.WriteConflict, fault.VersionConflict,
+			Problems: []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotFound, fault.ReferenceViolation, fault.WriteConflict, fault.VersionConflict,
 				fault.DatabaseUnavailable, fault.Timeout},
 		}, deleteDocument},
 	}

@@ -143,5 +143,6 @@ func (x *exchange) fail(err error) {
 		err = fault.Wrap(err, fault.Timeout, "the request took longer than the service allows")
 	}
 	x.err = err
+	x.noteDenial(x.request.Context(), err)
 	x.problem(fault.From(err))
 }

@@ -34,7 +34,7 @@ func transact(x *exchange) error {
 		return err
 	}
 	defer release()
-	r := operationReader{model: x.model, extended: media == mediaExtended, minimal: form.minimal}
+	r := operationReader{model: x.known(), extended: media == mediaExtended, minimal: form.minimal}
 	if err := r.read(body); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func appendResult(dst []byte, verb engine.Verb, result engine.Result, f form) []
 	dst = f.appendValue(append(dst, `,"id":`...), result.ID)
 	if result.Document != nil {
 		dst = strconv.AppendInt(append(dst, `,"version":`...), engine.Version(result.Document), 10)
-		if !f.minimal {
+		if !f.minimal && !result.Withheld {
 			dst = f.append(append(dst, `,"document":`...), result.Document)
 		}
 	}
@@ -416,7 +416,7 @@ func transactionRoutes() []route {
 		Responses: []openapi.Response{{Status: 200, Description: "A result for each operation, in order.", Headers: []string{"Server-Timing", "Preference-Applied", "Vary"},
 			Content: openapi.Content{Media: jsonForms, Body: openapi.ResultsBody}}},
 		Problems: []fault.Code{
-			fault.MalformedJSON, fault.InvalidParameter, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation, fault.PatchFailed,
+			fault.MalformedJSON, fault.InvalidParameter, fault.Forbidden, fault.NotFound, fault.NotAcceptable, fault.DuplicateKey, fault.ReferenceViolation, fault.PatchFailed,
 			fault.WriteConflict, fault.VersionConflict, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.ValidationFailed, fault.RequirementFailed,
 			fault.DatabaseUnavailable, fault.Timeout,
 		},

@@ -40,6 +40,14 @@ func Check(ctx context.Context, b Batch) error {
 // collections that the caller may not use.
 func (e *Engine) ApplyBatch(ctx context.Context, b Batch) ([]Result, error) {
 	p := newPlan(ctx, b.Writes...)
+	results, err := e.applyPlan(ctx, p, b)
+	for i := range results {
+		results[i] = p.ops[i].shown(results[i])
+	}
+	return results, err
+}
+
+func (e *Engine) applyPlan(ctx context.Context, p *plan, b Batch) ([]Result, error) {
 	if err := p.prepare(&b.Faults); err != nil {
 		return nil, err
 	}
@@ -133,6 +141,9 @@ func (e *Engine) realize(ctx context.Context, p *plan, i int, document func(int)
 	op, err := p.operation(i, document, &faults)
 	if err == nil {
 		err = faults.Err(fault.ValidationFailed, "what is referred to does not fit")
+	}
+	if err == nil {
+		err = op.refused()
 	}
 	if err != nil {
 		return nil, err

@@ -62,6 +62,9 @@ func (op *operation) admits(doc bson.Raw) error {
 
 // demands is admits for what can also be done to a deleted document.
 func (op *operation) demands(doc bson.Raw) error {
+	if err := op.reaches(doc); err != nil {
+		return err
+	}
 	if err := op.precondition.admits(Version(doc)); err != nil {
 		return err
 	}
@@ -76,7 +79,7 @@ func (e *Engine) swap(ctx context.Context, op *operation, version int64, current
 	c, shard := op.collection, op.collection.ShardKey.Of(current)
 	var refs []wanted
 	if op.verb != Delete {
-		refs = added(c, current, next, "")
+		refs = op.added(current, next, "")
 	}
 	err = e.keep(ctx, op, refs, func(ctx context.Context) (bool, error) {
 		if next == nil {
@@ -97,26 +100,37 @@ func (op *operation) next(current bson.Raw) (bson.Raw, error) {
 	var body bson.Raw
 	switch op.verb {
 	case Replace:
-		body = bsonjson.Retain(withoutSystem(current), op.body, op.collection.Fields)
+		body = bsonjson.Retain(withoutSystem(current), op.replaced(current), op.collection.Fields)
 	case Merge:
 		body = bsonjson.Merge(withoutSystem(current), op.body, op.collection.Fields, op.now)
 	case Update, JSONPatch:
-		patched, err := op.patch.Apply(current, op.now)
+		patched, err := op.patch.Apply(op.reads.common(current), op.now)
 		if err != nil {
 			return nil, err
 		}
 		body = withoutSystem(patched)
+		if op.reads != nil {
+			body = beside(body, withoutSystem(op.hidden(current)))
+		}
 		if op.verb == JSONPatch { // which can replace the whole
 			body = bsonjson.Retain(withoutSystem(current), body, op.collection.Fields)
 		}
 	default:
 		return op.deleted(current), nil
 	}
-	next := op.successor(current, body)
+	next, err := op.permitted(current, op.successor(current, body))
+	if err != nil {
+		return nil, err
+	}
 	var faults fault.List
-	if op.verb != Replace { // which was checked as it came
+	if op.verb != Replace || op.limited() { // else it was checked as it came
 		checkChange(op.collection, current, next, "", &faults) // located adds where
 	}
 	op.checkShard(current, next, &faults)
 	return next, faults.Err(fault.ValidationFailed, "the document would break the schema of the collection")
+}
+
+// beside returns a body with the fields of another, which has none of its own.
+func beside(body, other bson.Raw) bson.Raw {
+	return bsonjson.NewBuilder(len(body)+len(other)).AppendAll(body, nil).AppendAll(other, nil).Document()
 }

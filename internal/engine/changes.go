@@ -125,7 +125,7 @@ func (s *state) change(c *changeCall) (apart bool) {
 	if c.Err = err; err != nil {
 		return false
 	}
-	if len(added(op.collection, s.current, next, "")) > 0 {
+	if len(op.added(s.current, next, "")) > 0 {
 		return true
 	}
 	s.trail = append(s.trail, op.becomes(s.current, next).trail...)

@@ -51,24 +51,33 @@ func (e *Engine) Ping(ctx context.Context) error { return e.store.Ping(ctx) }
 // Forbidden where the caller may not use the collection. shard is as that of a
 // Write.
 func (e *Engine) Get(ctx context.Context, c *schema.Collection, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
-	return e.get(ctx, &query.Plan{Collection: c}, id, shard, p)
-}
-
-func (e *Engine) get(ctx context.Context, plan *query.Plan, id bson.RawValue, shard bson.Raw, p Precondition) (bson.Raw, error) {
-	if err := reaches(auth.From(ctx), plan.Collection.Name, ""); err != nil {
-		return nil, err
-	}
-	doc, err := e.store.Get(ctx, plan.Collection.Name, id, shard)
+	seen, doc, err := e.get(ctx, &query.Plan{Collection: c}, id, shard, p)
 	if err != nil {
 		return nil, err
 	}
-	if !plan.Sees(doc) {
-		return nil, notFound(plan.Collection)
-	}
-	if err := p.Match.admits(Version(doc)); err != nil {
-		return nil, err
-	}
+	doc, _ = seen.shown(doc)
 	return doc, nil
+}
+
+// get returns a document that the caller may see as it is stored, and what the
+// caller sees of it.
+func (e *Engine) get(ctx context.Context, plan *query.Plan, id bson.RawValue, shard bson.Raw, p Precondition) (*permit, bson.Raw, error) {
+	c := plan.Collection
+	if err := reaches(auth.From(ctx), c.Name, ""); err != nil {
+		return nil, nil, err
+	}
+	seen, err := readable(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := e.store.Get(ctx, c.Name, id, shard)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !plan.Sees(doc) || !seen.matches(doc):
+		return nil, nil, notFound(c)
+	}
+	return seen, doc, p.Match.admits(Version(doc))
 }
 
 // Version returns the version of a stored document, 0 for one that others

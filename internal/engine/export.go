@@ -51,10 +51,19 @@ func (e *Engine) Export(ctx context.Context, x *Export, visit func([]bson.Raw) e
 	if err != nil {
 		return err
 	}
+	seen, err := readable(ctx, x.Plan.Collection)
+	if err != nil {
+		return err
+	}
 	plan := *x.Plan
-	plan.Where = where
+	plan.Where = where.And(seen.filter())
 	for deadline := (time.Time{}); ; {
-		moved, err := e.exportPart(ctx, x, &plan, visit)
+		moved, err := e.exportPart(ctx, x, &plan, func(docs []bson.Raw) error {
+			for i, doc := range docs {
+				docs[i] = partSeen(&plan, seen, doc)
+			}
+			return visit(docs)
+		})
 		if moved || deadline.IsZero() {
 			deadline = time.Now().Add(x.Patience)
 		}

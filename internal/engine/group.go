@@ -230,7 +230,7 @@ func (s *step) operation(op *operation) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	s.refs = append(s.refs, added(op.collection, current, next, op.pointer)...)
+	s.refer(op.added(current, next, op.pointer))
 	s.apart = s.apart || h.stored == nil || uniqueDiffer(op.collection, h.stored, current)
 	becomes := op.becomes(current, next)
 	becomes.trail = append(before.trail, becomes.trail...)
@@ -238,12 +238,19 @@ func (s *step) operation(op *operation) (Result, error) {
 	return op.result(next), nil
 }
 
+// refer notes references that are added. Whether a document is one that the caller
+// sees is not known before it is stored, of which others are in the group.
+func (s *step) refer(refs []wanted) {
+	s.refs = append(s.refs, refs...)
+	s.apart = s.apart || slices.ContainsFunc(refs, func(w wanted) bool { return w.seen != nil })
+}
+
 // create adds a new document. A document of the group that has the id already is
 // for MongoDB to decide about.
 func (s *step) create(op *operation) Result {
 	s.apart = s.apart || !s.hold(op)
 	s.next[s.docs[op.collection][store.IDKey(op.id)]] = op.becomes(nil, op.document)
-	s.refs = append(s.refs, added(op.collection, nil, op.document, op.pointer)...)
+	s.refer(op.added(nil, op.document, op.pointer))
 	return Result{Created: true, ID: op.id, Document: op.document}
 }
 
@@ -325,7 +332,7 @@ func (g *group) references(ctx context.Context) (created refSet, all []wanted, r
 		return nil, nil, nil, err
 	}
 	for _, a := range g.adds {
-		if err := dangling(a.refs, created, known, there); err != nil {
+		if err := dangling(a.refs, there, created, known); err != nil {
 			return nil, nil, a.by, err
 		}
 	}

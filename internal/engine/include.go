@@ -95,15 +95,20 @@ func (i *inclusion) complete(ctx context.Context, plan *query.Plan, docs []bson.
 		}
 		relations[n] = related{include: include, docs: inner, of: found.of}
 	}
-	return i.embed(plan, relations, docs)
+	seen, err := readable(ctx, plan.Collection)
+	if err != nil {
+		return nil, err
+	}
+	return i.embed(plan, seen, relations, docs)
 }
 
-// embed puts related documents into those that they are related to.
-func (i *inclusion) embed(plan *query.Plan, relations []related, docs []bson.Raw) ([]completed, error) {
+// embed puts related documents into those that they are related to, as far as the
+// caller sees these.
+func (i *inclusion) embed(plan *query.Plan, seen *permit, relations []related, docs []bson.Raw) ([]completed, error) {
 	whole := make([]completed, len(docs))
 	var all size
 	for n, doc := range docs {
-		if whole[n].doc = plan.Prune(doc); len(relations) == 0 {
+		if whole[n].doc = plan.Prune(partSeen(plan, seen, doc)); len(relations) == 0 {
 			continue
 		}
 		links := make([][]int, len(relations))
@@ -121,6 +126,17 @@ func (i *inclusion) embed(plan *query.Plan, relations []related, docs []bson.Raw
 		whole[n].doc = embedded(plan.Collection, whole[n].doc, relations, links, int(whole[n].included.bytes))
 	}
 	return whole, nil
+}
+
+// partSeen returns what the caller sees of a document that was read. Of one that
+// was read in part it is what every rule shows, since what the rules are about may
+// be missing.
+func partSeen(plan *query.Plan, seen *permit, doc bson.Raw) bson.Raw {
+	if plan.Selects {
+		return seen.common(doc)
+	}
+	doc, _ = seen.shown(doc)
+	return doc
 }
 
 // embedded returns a document with its related documents as members. size is

@@ -5,6 +5,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/filter"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -39,9 +40,13 @@ func (e *Engine) Read(ctx context.Context, plan *query.Plan, id bson.RawValue, s
 	if err := reachesPlan(ctx, plan); err != nil {
 		return nil, err
 	}
-	doc, err := e.get(ctx, plan, id, shard, p)
-	if err != nil || len(plan.Includes) == 0 {
-		return doc, err
+	seen, doc, err := e.get(ctx, plan, id, shard, p)
+	if err != nil {
+		return nil, err
+	}
+	if len(plan.Includes) == 0 {
+		doc, _ = seen.shown(doc)
+		return doc, nil
 	}
 	docs, err := e.include(ctx, plan, []bson.Raw{doc})
 	if err != nil {
@@ -56,6 +61,11 @@ func (e *Engine) listQuery(ctx context.Context, plan *query.Plan) (*filter.Bound
 	if err != nil {
 		return nil, store.Query{}, err
 	}
+	seen, err := readable(ctx, plan.Collection)
+	if err != nil {
+		return nil, store.Query{}, err
+	}
+	where = where.And(seen.filter())
 	conditions, err := marshal(plan.Filter(where))
 	if err != nil {
 		return nil, store.Query{}, err
@@ -109,8 +119,13 @@ type Explanation struct {
 	Milliseconds int64
 }
 
-// Explain carries a list out and returns how it was found.
+// Explain carries a list out and returns how it was found. What MongoDB looks at
+// on its way tells of documents that the caller may not see, so it is Forbidden to
+// who may not see all.
 func (e *Engine) Explain(ctx context.Context, plan *query.Plan) (Explanation, error) {
+	if !plan.Collection.Grant.Whole() {
+		return Explanation{}, fault.New(fault.Forbidden, "how a list is found is told to callers who may read all of %s", plan.Collection.Name)
+	}
 	_, q, err := e.listQuery(ctx, plan)
 	if err != nil {
 		return Explanation{}, err

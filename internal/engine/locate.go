@@ -12,6 +12,7 @@ func located(err error, op *operation) error {
 	if err == nil {
 		return nil
 	}
+	err = op.veiled(err)
 	e := fault.From(err)
 	if op.place == "" || len(e.Items) > 0 || !ofOperation[e.Code] {
 		return locatedAt(err, op.pointer)
@@ -27,7 +28,7 @@ func located(err error, op *operation) error {
 // ofOperation are the failures that one operation is the reason of.
 var ofOperation = map[fault.Code]bool{
 	fault.NotFound: true, fault.DuplicateKey: true, fault.ReferenceViolation: true, fault.VersionConflict: true,
-	fault.PayloadTooLarge: true, fault.ValidationFailed: true, fault.RequirementFailed: true, fault.PatchFailed: true,
+	fault.PayloadTooLarge: true, fault.ValidationFailed: true, fault.RequirementFailed: true, fault.PatchFailed: true, fault.Forbidden: true,
 }
 
 // ofWhole are the failures that are about no part of the input.

@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/observe"
@@ -74,7 +75,7 @@ func (op *operation) successors(current []bson.Raw) (next []transition, refs []w
 		if err != nil {
 			return nil, nil, ofDocument(err, one.id)
 		}
-		next, refs = append(next, one.becomes(doc, changed)), append(refs, added(op.collection, doc, changed, "")...)
+		next, refs = append(next, one.becomes(doc, changed)), append(refs, op.added(doc, changed, "")...)
 	}
 	return next, refs, nil
 }
@@ -89,8 +90,11 @@ func ofDocument(err error, id bson.RawValue) error {
 // DeleteAll deletes all documents of a selection, or none of them, and returns
 // how many there were.
 func (e *Engine) DeleteAll(ctx context.Context, s Selection) (deleted int, err error) {
-	c := s.Plan.Collection
-	op := &operation{verb: Delete, collection: c, now: time.Now().UTC().Truncate(time.Millisecond), who: observe.Caller(ctx), purge: s.Purge}
+	c := s.Plan.Collection.Declared()
+	op := &operation{verb: Delete, collection: c, view: s.Plan.Collection, now: time.Now().UTC().Truncate(time.Millisecond), who: observe.Caller(ctx), purge: s.Purge}
+	if err := op.authorize(auth.From(ctx)); err != nil {
+		return 0, err
+	}
 	err = e.store.InTransaction(ctx, func(ctx context.Context) error {
 		docs, err := e.selected(ctx, s, op.toDelete())
 		if deleted = len(docs); err != nil || deleted == 0 {
@@ -98,7 +102,12 @@ func (e *Engine) DeleteAll(ctx context.Context, s Selection) (deleted int, err e
 		}
 		ids, list := make([]bson.RawValue, len(docs)), make([]transition, len(docs))
 		for i, doc := range docs {
-			ids[i], list[i] = doc.Lookup("_id"), op.becomes(doc, op.deleted(doc))
+			one := *op
+			one.id = doc.Lookup("_id")
+			if err := one.reaches(doc); err != nil {
+				return ofDocument(err, one.id)
+			}
+			ids[i], list[i] = one.id, op.becomes(doc, op.deleted(doc))
 		}
 		if _, err := e.carry(ctx, c, list); err != nil || len(c.Referrers) == 0 {
 			return err
@@ -114,7 +123,10 @@ func (e *Engine) selected(ctx context.Context, s Selection, projection bson.Raw)
 	if err != nil {
 		return nil, err
 	}
-	q.Projection, q.Sort, q.Limit = projection, nil, int64(s.Most)+1
+	q.Projection, q.Limit = projection, int64(s.Most)+1
+	if s.Plan.Collection.Grant.Whole() { // else which one fails first would tell of others between
+		q.Sort = nil
+	}
 	var docs []bson.Raw
 	size := 0
 	err = e.store.Each(ctx, q, func(doc bson.Raw) error {

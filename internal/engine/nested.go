@@ -88,7 +88,7 @@ type nester struct {
 // relations reads the members of a body that are relations.
 func (n nester) relations(decoded bsonjson.Decoded) error {
 	for _, member := range decoded.Apart {
-		relation, _ := n.op.collection.Relation(member.Name)
+		relation, _ := n.op.view.Relation(member.Name)
 		pointer := bsonjson.AppendToken(n.op.pointer, member.Name)
 		if relation.Kind == schema.BelongsTo && has(decoded.Body, relation.By) {
 			n.faults.Add(pointer, "conflict", "stands beside %s, which it sets; give one of them", relation.By)
@@ -243,10 +243,13 @@ func named(members []bsonjson.Member, name string) bool {
 
 // create reads a document to create, with what that brings in turn.
 func (n nester) create(relation *schema.Relation, text []byte, pointer string) (*operation, error) {
-	op := &operation{verb: Create, caller: n.op.caller, who: n.op.who, collection: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
+	op := &operation{verb: Create, who: n.op.who, collection: relation.Collection.Declared(), view: relation.Collection, pointer: pointer, now: n.op.now, tree: n.op.tree}
 	if relation.Kind != schema.BelongsTo {
 		owner := &target{ids: n.op.collection.ID, create: n.op, owner: true}
 		op.links = append(op.links, &link{relation: relation, many: relation.ByMany, to: []*target{owner}})
+	}
+	if err := op.authorize(n.op.caller); err != nil {
+		return op, locatedAt(err, pointer)
 	}
 	return op, op.prepareNested(Write{Verb: Create, Body: text, Extended: n.extended}, n.depth+1, n.faults)
 }
@@ -274,7 +277,7 @@ func (n nester) lookup(c *schema.Collection, text []byte, pointer string) (*look
 
 // prepareNested is prepare for a create that lies within another.
 func (op *operation) prepareNested(w Write, depth int, faults *fault.List) error {
-	decoded, err := bsonjson.Decode(w.Body, op.collection.CreateFields, bsonjson.Options{
+	decoded, err := bsonjson.Decode(w.Body, op.view.CreateFields, bsonjson.Options{
 		Defaults: true, Now: op.now, Extended: w.Extended, Pointer: op.pointer,
 	}, faults)
 	if fault.Is(err, fault.ValidationFailed) { // no object
@@ -289,7 +292,7 @@ func (op *operation) prepareNested(w Write, depth int, faults *fault.List) error
 			faults.Add(bsonjson.AppendToken(op.pointer, l.relation.By), "read-only", "is set by the relation %s; leave it out", l.relation.Name)
 		}
 	}
-	op.body = decoded.Body
+	op.body, op.sent = decoded.Body, op.fieldsOf(w.Body)
 	if err := (nester{op: op, extended: w.Extended, depth: depth, faults: faults}).relations(decoded); err != nil {
 		return err
 	}

@@ -54,10 +54,28 @@ func (p *plan) prepare(faults *fault.List) error {
 			faults.Add(item.Pointer, item.Code, "%s", item.Detail)
 		}
 	}
+	what := "the document breaks the schema of the collection"
 	if p.mentions != nil {
-		return faults.Err(fault.ValidationFailed, "the operations are not valid")
+		what = "the operations are not valid"
 	}
-	return faults.Err(fault.ValidationFailed, "the document breaks the schema of the collection")
+	if err := faults.Err(fault.ValidationFailed, "%s", what); err != nil {
+		return err
+	}
+	return p.refused()
+}
+
+// refused returns why the rules do not admit one of the operations. Of one that
+// mentions what is not known yet, that is told when it is.
+func (p *plan) refused() error {
+	for _, op := range p.ops {
+		if op.late || op.provisional {
+			continue
+		}
+		if err := op.refused(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // operation prepares one write, with what it mentions as document tells. Where
@@ -66,14 +84,18 @@ func (p *plan) prepare(faults *fault.List) error {
 func (p *plan) operation(i int, document func(int) bson.Raw, faults *fault.List) (*operation, error) {
 	w := p.writes[i]
 	op := &operation{
-		verb: w.Verb, collection: w.Collection, id: w.ID, shard: w.Shard, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
-		caller: p.caller, who: p.who, now: p.now, minimal: w.Minimal, purge: w.Purge, revision: w.Revision,
+		verb: w.Verb, view: w.Collection, id: w.ID, shard: w.Shard, precondition: w.Precondition, place: w.Place, pointer: w.Pointer,
+		who: p.who, now: p.now, minimal: w.Minimal, purge: w.Purge, revision: w.Revision,
 	}
 	if w.Collection == nil {
 		return op, nil
 	}
+	op.collection = w.Collection.Declared()
 	if err := reaches(p.caller, w.Collection.Name, w.Place); err != nil {
 		return nil, err
+	}
+	if err := op.authorize(p.caller); err != nil {
+		return nil, located(err, op)
 	}
 	if i < len(p.mentions) {
 		p.classify(op, i)

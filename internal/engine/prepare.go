@@ -16,9 +16,22 @@ import (
 // operation is a Write that was decoded and checked: nothing of it depends on
 // when or how often it is run.
 type operation struct {
-	verb         Verb
-	caller       *auth.Principal
-	collection   *schema.Collection
+	verb Verb
+	// collection is as its file declares it, view as the caller knows it.
+	collection, view *schema.Collection
+	// caller is who asks, reads and writes are what the rules let it see of the
+	// collection, and do by this operation.
+	caller        *auth.Principal
+	reads, writes *permit
+	// sights are what it sees of other collections, as far as that was asked.
+	sights map[string]*permit
+	// rule is the one that admits the write, refusal is set where none does.
+	rule    settled
+	refusal error
+	// basis is what a Restore changes, where rules are held against that.
+	basis bson.Raw
+	// sent are the fields of a new document that the client gave, where a rule asks.
+	sent         []string
 	id           bson.RawValue
 	shard        bson.Raw
 	precondition Precondition
@@ -77,7 +90,11 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 	case Update, JSONPatch:
 		return op.preparePatch(w, faults)
 	}
-	decoded, err := bsonjson.Decode(w.Body, op.collection.Fields, bsonjson.Options{
+	fields := op.view.ChangeFields
+	if op.precondition.creates() {
+		fields = op.view.Creatable()
+	}
+	decoded, err := bsonjson.Decode(w.Body, fields, bsonjson.Options{
 		Defaults: op.verb == Replace, Patch: op.verb == Merge, Now: op.now, Extended: w.Extended, Pointer: op.pointer,
 	}, faults)
 	if fault.Is(err, fault.ValidationFailed) { // no object
@@ -90,6 +107,7 @@ func (op *operation) prepare(w Write, faults *fault.List) error {
 	op.body = decoded.Body
 	switch op.verb {
 	case Replace:
+		op.sent = op.fieldsOf(w.Body)
 		op.prepareReplace(decoded, faults)
 	case Merge:
 		op.matchSystem(decoded, faults)
@@ -126,7 +144,7 @@ func (op *operation) prepareRequire(w Write, faults *fault.List) {
 	if tree == nil {
 		return
 	}
-	bound := tree.Bind(filter.Fields(op.collection.Fields), faults)
+	bound := tree.Bind(filter.Fields(op.view.Fields), faults)
 	switch {
 	case bound == nil || bound.Empty():
 		return
@@ -160,25 +178,37 @@ func (op *operation) prepareCreate(decoded bsonjson.Decoded, faults *fault.List)
 		op.completeID(faults)
 	}
 	op.chosen = isSet(given) || isSet(decoded.System[bsonjson.ID])
+	op.completeDefaults()
 	op.document = op.stamp(op.linked(op.sampleIDs()), 1, bsonjson.DateValue(op.now))
-	op.check(op.document, faults)
+	op.grantCreate()
+	op.collection.Check(op.document, op.pointer, faults)
+}
+
+// completeDefaults adds the defaults of fields that the caller does not know.
+func (op *operation) completeDefaults() {
+	if missing := op.view.Missing(); missing != nil {
+		op.body = bsonjson.NewBuilder(len(op.body)).AppendAll(op.body, nil).AppendAll(bsonjson.Fresh(nil, missing, op.now), nil).Document()
+	}
 }
 
 func (op *operation) prepareReplace(decoded bsonjson.Decoded, faults *fault.List) {
 	op.matchSystem(decoded, faults)
 	op.chosen = true
 	// What is checked is what will be stored, but for its version and times.
+	if op.precondition.creates() {
+		op.completeDefaults()
+	}
 	op.document = op.stamp(op.body, 1, bsonjson.DateValue(op.now))
-	op.check(op.document, faults)
+	if op.precondition.creates() {
+		op.grantCreate()
+	}
+	if op.precondition.creates() || !op.limited() { // else it gets fields of the stored one
+		op.collection.Check(op.document, op.pointer, faults)
+	}
 	if op.precondition.creates() && !op.collection.ID.Settable() {
 		faults.Add("If-None-Match", "read-only", "cannot create here: the service gives out the ids of this collection; use POST")
 	}
 	if op.precondition.creates() && op.precondition.Match != nil {
 		faults.Add(op.pointer+"/version", "read-only", "has no meaning for a document that must not exist; leave it out")
 	}
-}
-
-// check holds the rules against a whole document that a client sent.
-func (op *operation) check(doc bson.Raw, faults *fault.List) {
-	op.collection.Check(doc, op.pointer, faults)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -19,12 +20,16 @@ type wanted struct {
 	live bool
 	// pointer leads to the reference in what the client sent.
 	pointer string
+	// seen is what the caller sees of the collection: a document that it does not
+	// see is, to that caller, not there. It is nil for all.
+	seen *permit
 }
 
 // added returns the references of next that current, nil for a new document,
 // does not hold in the same field. What was there before is nobody's fault who
 // changes something else.
-func added(c *schema.Collection, current, next bson.Raw, pointer string) []wanted {
+func (op *operation) added(current, next bson.Raw, pointer string) []wanted {
+	c := op.collection
 	refs := c.Refs(next)
 	if len(refs) == 0 {
 		return nil
@@ -39,11 +44,20 @@ func added(c *schema.Collection, current, next bson.Raw, pointer string) []wante
 	var list []wanted
 	for _, ref := range refs {
 		if !held[ref.Reference].Has(ref.ID) {
-			to := c.References[ref.Reference].Target
-			list = append(list, wanted{store.Key{Collection: to.Name, ID: ref.ID}, to.SoftDelete != nil, pointer + ref.Pointer})
+			to := c.References[ref.Reference]
+			list = append(list, wanted{store.Key{Collection: to.To, ID: ref.ID}, to.Target.SoftDelete != nil, pointer + ref.Pointer, op.seenBy(to)})
 		}
 	}
 	return list
+}
+
+// seenBy is what the caller sees of the documents that a reference leads to. One
+// that a rule has set is not of the caller's choice.
+func (op *operation) seenBy(ref schema.Reference) *permit {
+	if name, _, _ := strings.Cut(ref.Path, "."); op.rule.Rule != nil && op.rule.forced(name) {
+		return nil
+	}
+	return op.sight(ref.To)
 }
 
 // maxIn bounds the ids in one command.
@@ -73,7 +87,7 @@ func (e *Engine) holdReferences(ctx context.Context, list []wanted, created, fou
 	if err != nil {
 		return err
 	}
-	if err := dangling(list, found, there); err != nil {
+	if err := dangling(list, there, found); err != nil {
 		return err
 	}
 	return e.store.Share(ctx, distinct(list, nil))
@@ -91,26 +105,81 @@ func distinct(list []wanted, but refSet) []store.Key {
 	return keys
 }
 
-// lookFor returns which documents that references lead to are there: by one
-// command a collection. Those that were found before are left out.
-func (e *Engine) lookFor(ctx context.Context, list []wanted, found refSet) (refSet, error) {
-	ids := make(map[string][]bson.RawValue)
-	for _, key := range distinct(list, found) {
-		ids[key.Collection] = append(ids[key.Collection], key.ID)
+// present are the documents that are there: for everybody, and of those that not
+// everybody sees, for some callers.
+type present struct {
+	all  refSet
+	seen map[*permit]refSet
+}
+
+func (p present) has(w wanted) bool {
+	if w.seen == nil {
+		return p.all.has(w.key)
 	}
+	return p.seen[w.seen].has(w.key)
+}
+
+// lookFor returns which documents that references lead to are there: by one
+// command a collection, and one more where callers do not see all of it. Those that
+// were found before are left out.
+func (e *Engine) lookFor(ctx context.Context, list []wanted, found refSet) (present, error) {
+	isSeen := func(w wanted) bool { return w.seen != nil }
+	there := present{all: refSet{}, seen: map[*permit]refSet{}}
 	live := make(map[string]bool)
 	for _, w := range list {
 		live[w.key.Collection] = w.live
 	}
-	there := refSet{}
-	for name, list := range ids {
-		existing, err := e.existing(ctx, name, list, live[name])
-		if err != nil {
-			return nil, err
+	if slices.ContainsFunc(list, isSeen) {
+		limited := slices.DeleteFunc(slices.Clone(list), func(w wanted) bool { return !isSeen(w) })
+		if err := e.lookAt(ctx, limited, found, there.seen); err != nil {
+			return there, err
 		}
-		there[name] = existing
+		list = slices.DeleteFunc(slices.Clone(list), isSeen)
+	}
+	for name, ids := range byName(distinct(list, found)) {
+		existing, err := e.existing(ctx, name, ids, live[name])
+		if err != nil {
+			return there, err
+		}
+		there.all[name] = existing
 	}
 	return there, nil
+}
+
+// lookAt notes which documents each caller sees.
+func (e *Engine) lookAt(ctx context.Context, list []wanted, found refSet, seen map[*permit]refSet) error {
+	docs := map[string]map[string]bson.Raw{}
+	for name, ids := range byName(distinct(list, found)) {
+		var err error
+		if docs[name], err = e.store.GetMany(ctx, name, ids, maxReadBytes); err != nil {
+			return err
+		}
+	}
+	for _, w := range list {
+		doc, ok := docs[w.key.Collection][store.IDKey(w.key.ID)]
+		if !ok || w.gone(doc) || !w.seen.matches(doc) {
+			continue
+		}
+		if seen[w.seen] == nil {
+			seen[w.seen] = refSet{}
+		}
+		seen[w.seen].add(w.key.Collection, w.key.ID)
+	}
+	return nil
+}
+
+// gone reports whether a document is one that was deleted and kept.
+func (w wanted) gone(doc bson.Raw) bool {
+	at := doc.Lookup(schema.DeletedAt)
+	return w.live && at.Type != 0 && at.Type != bson.TypeNull
+}
+
+func byName(keys []store.Key) map[string][]bson.RawValue {
+	ids := make(map[string][]bson.RawValue)
+	for _, key := range keys {
+		ids[key.Collection] = append(ids[key.Collection], key.ID)
+	}
+	return ids
 }
 
 func (e *Engine) existing(ctx context.Context, collection string, ids []bson.RawValue, live bool) (store.IDSet, error) {
@@ -128,10 +197,10 @@ func (e *Engine) existing(ctx context.Context, collection string, ids []bson.Raw
 }
 
 // dangling returns a ReferenceViolation with the references that lead nowhere.
-func dangling(list []wanted, there ...refSet) error {
+func dangling(list []wanted, present present, there ...refSet) error {
 	var faults fault.List
 	for _, w := range list {
-		if !slices.ContainsFunc(there, func(s refSet) bool { return s.has(w.key) }) {
+		if !present.has(w) && !slices.ContainsFunc(there, func(s refSet) bool { return s.has(w.key) }) {
 			faults.Add(w.pointer, "reference", "leads to no document of %s", w.key.Collection)
 		}
 	}

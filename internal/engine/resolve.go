@@ -56,7 +56,11 @@ func (r resolver) plain(ctx context.Context, c *schema.Collection, n *filter.Nod
 	if err != nil {
 		return nil, err
 	}
-	related, err := r.related(ctx, c, relation, where, n)
+	seen, err := readable(ctx, relation.Collection)
+	if err != nil {
+		return nil, err
+	}
+	related, err := r.related(ctx, c, relation, where.And(seen.filter()), n)
 	if err != nil || n.Op == filter.Some || n.Op == filter.Is {
 		return related, err
 	}

@@ -106,6 +106,9 @@ func (e *Engine) restore(ctx context.Context, op *operation) (result Result, err
 		if err != nil {
 			return err
 		}
+		if err := e.mayRestore(ctx, op, current, former); err != nil {
+			return err
+		}
 		next, err := op.restored(current, former, last)
 		if err != nil {
 			return err
@@ -116,9 +119,26 @@ func (e *Engine) restore(ctx context.Context, op *operation) (result Result, err
 		self := refSet{}
 		self.add(op.collection.Name, op.id)
 		result = op.result(next)
-		return e.holdReferences(ctx, added(op.collection, nil, next, ""), self, nil)
+		return e.holdReferences(ctx, op.added(nil, next, ""), self, nil)
 	})
 	return result, err
+}
+
+// mayRestore holds the rules against what a restore begins with: the caller must
+// see the document as it is, or was last, and the version that it becomes.
+func (e *Engine) mayRestore(ctx context.Context, op *operation, current, former bson.Raw) (err error) {
+	if !op.limited() {
+		return nil
+	}
+	if op.basis = current; current == nil {
+		if op.basis, _, err = e.removed(ctx, op); err != nil {
+			return err
+		}
+	}
+	if err := op.reaches(op.basis); err != nil {
+		return err
+	}
+	return op.reaches(former)
 }
 
 // former returns the state to be restored, and the last version that there was.
@@ -171,6 +191,12 @@ func (op *operation) restored(current, former bson.Raw, last int64) (bson.Raw, e
 		createdAt = bsonjson.DateValue(op.now)
 	}
 	next := op.stamp(body, last+1, createdAt)
+	if op.limited() {
+		var err error
+		if next, err = op.permitted(op.basis, next); err != nil {
+			return nil, err
+		}
+	}
 	var faults fault.List
 	op.collection.Check(next, "", &faults)
 	if current != nil {

@@ -76,7 +76,7 @@ func (r *attempt) creates(ctx context.Context, i, n int) error {
 	for j := i; j < i+n; j++ {
 		op := r.ops[j]
 		r.results[j] = Result{Created: true, ID: op.id, Document: op.document}
-		refs = append(refs, added(op.collection, nil, op.document, op.pointer)...)
+		refs = append(refs, op.added(nil, op.document, op.pointer)...)
 		created.add(op.collection.Name, op.id)
 	}
 	for _, group := range byCollection(r.ops[i : i+n]) {
@@ -155,7 +155,7 @@ func (e *Engine) changeAlone(ctx context.Context, op *operation) (Result, error)
 	switch {
 	case op.direct != nil:
 		return e.update(ctx, op)
-	case op.verb == Delete && op.precondition == (Precondition{}) && op.require == nil && op.placed() && !op.collection.Keeps():
+	case op.verb == Delete && !op.limited() && op.precondition == (Precondition{}) && op.require == nil && op.placed() && !op.collection.Keeps():
 		return Result{}, e.delete(ctx, op)
 	}
 	return e.change(ctx, op)

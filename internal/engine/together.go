@@ -179,5 +179,5 @@ func (e *Engine) whole(ctx context.Context, calls []*createCall) (good []*create
 func (op *operation) references() []wanted {
 	self := refSet{}
 	self.add(op.collection.Name, op.id)
-	return slices.DeleteFunc(added(op.collection, nil, op.document, ""), func(w wanted) bool { return self.has(w.key) })
+	return slices.DeleteFunc(op.added(nil, op.document, ""), func(w wanted) bool { return self.has(w.key) })
 }

@@ -81,7 +81,7 @@ func (p *planting) run(ctx context.Context) error {
 	}
 	var refs []wanted
 	for _, op := range p.operations {
-		refs = append(refs, added(op.collection, nil, op.document, p.relative(op.pointer))...)
+		refs = append(refs, op.added(nil, op.document, p.relative(op.pointer))...)
 	}
 	return p.holdReferences(ctx, refs, p.created, p.known)
 }
@@ -105,7 +105,8 @@ func (p *planting) find(ctx context.Context) error {
 		if t.find == nil {
 			continue
 		}
-		at, key := place{t.find.collection, t.find.field, t.joins}, store.IDKey(t.find.value)
+		seen := p.root.sight(t.find.collection.Name)
+		at, key := place{t.find.collection, t.find.field, t.joins || seen != nil}, store.IDKey(t.find.value)
 		if wanted[at] == nil {
 			wanted[at] = map[string][]*target{}
 		}
@@ -123,6 +124,9 @@ func (p *planting) find(ctx context.Context) error {
 			q.Projection = store.Only("_id", at.field)
 		}
 		err := p.store.Each(ctx, q, func(doc bson.Raw) error {
+			if !p.root.sight(at.collection.Name).matches(doc) {
+				return nil
+			}
 			doc = slices.Clone(doc)
 			for _, t := range wanted[at][store.IDKey(doc.Lookup(at.field))] {
 				p.found[t] = doc
@@ -149,6 +153,9 @@ func (p *planting) settle() error {
 	for _, op := range p.operations {
 		if len(op.links) > 0 {
 			op.document = op.stamp(op.linked(p.id), 1, bsonjson.DateValue(op.now))
+			if op.grantCreate(); op.refusal != nil {
+				return op.refusal
+			}
 			op.collection.Check(op.document, p.relative(op.pointer), &faults)
 		}
 		for _, j := range op.joins {
@@ -159,7 +166,7 @@ func (p *planting) settle() error {
 	}
 	for _, j := range p.joined {
 		before := len(faults.Items)
-		checkChange(j.collection, j.original, j.body, "", &faults)
+		checkChange(j.collection.Declared(), j.original, j.body, "", &faults)
 		for i := before; i < len(faults.Items); i++ {
 			faults.Items[i].Detail = strings.TrimPrefix(faults.Items[i].Pointer, "/") + " " + faults.Items[i].Detail
 			faults.Items[i].Pointer = p.relative(j.pointer)
@@ -275,12 +282,25 @@ func byCollection(ops []*operation) [][]*operation {
 	return groups
 }
 
+// next is what becomes of the document, if the caller may change it so.
+func (j *joined) next(root *operation) (op *operation, next bson.Raw, err error) {
+	op = root.aside(Update, j.collection.Declared())
+	op.view, op.id = j.collection, j.original.Lookup("_id")
+	if err := op.authorize(root.caller); err != nil {
+		return nil, nil, err
+	}
+	next, err = op.permitted(j.original, op.successor(j.original, j.body))
+	return op, next, err
+}
+
 // replaceJoined stores the documents that were connected to.
 func (p *planting) replaceJoined(ctx context.Context) error {
 	for _, j := range p.joined {
-		op := p.root.aside(Update, j.collection)
-		op.id = j.original.Lookup("_id")
-		if _, err := p.carry(ctx, j.collection, []transition{op.becomes(j.original, op.successor(j.original, j.body))}); err != nil {
+		op, next, err := j.next(p.root)
+		if err != nil {
+			return locatedAt(err, p.relative(j.pointer))
+		}
+		if _, err := p.carry(ctx, op.collection, []transition{op.becomes(j.original, next)}); err != nil {
 			return locatedAt(err, p.relative(j.pointer))
 		}
 	}

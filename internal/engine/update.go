@@ -22,7 +22,7 @@ type patch interface {
 func (op *operation) preparePatch(w Write, faults *fault.List) (err error) {
 	options := update.Options{Now: op.now, Extended: w.Extended, Pointer: op.pointer}
 	if op.verb == JSONPatch {
-		op.patch, err = update.CompilePatch(w.Body, op.collection, options, faults)
+		op.patch, err = update.CompilePatch(w.Body, op.view, options, faults)
 	} else {
 		err = op.prepareOperators(w, options, faults)
 	}
@@ -39,7 +39,7 @@ func (op *operation) preparePatch(w Write, faults *fault.List) (err error) {
 // where that can be.
 func (op *operation) prepareOperators(w Write, options update.Options, faults *fault.List) error {
 	before := len(faults.Items)
-	operators, err := update.CompileOperators(w.Body, op.collection, options, faults)
+	operators, err := update.CompileOperators(w.Body, op.view, options, faults)
 	if err != nil || len(faults.Items) > before {
 		return err
 	}
@@ -53,7 +53,7 @@ func (op *operation) prepareOperators(w Write, options update.Options, faults *f
 // makeDirect has MongoDB make the change by itself, unless its document is needed
 // before or a history is kept.
 func (op *operation) makeDirect(direct update.Direct) {
-	if op.precondition.NoneMatch != nil || op.collection.History != nil {
+	if op.precondition.NoneMatch != nil || op.collection.History != nil || op.limited() {
 		return
 	}
 	if op.collection.SoftDelete != nil {

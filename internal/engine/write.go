@@ -79,8 +79,12 @@ type Result struct {
 	Created bool
 	// ID is that of the document, also of one that is gone.
 	ID bson.RawValue
-	// Document is as it is stored now, or as it was read; nil after Delete.
+	// Document is as it is stored now, or as it was read, as far as the caller sees
+	// it; nil after Delete.
 	Document bson.Raw
+	// Withheld is set where the caller may not read the document that it wrote:
+	// Document has its system fields alone.
+	Withheld bool
 }
 
 // String returns the verb as an infinitive.

@@ -154,6 +154,10 @@ func (b binder) values(bound *Node) {
 	}
 	bound.Values = make([]bson.RawValue, 0, len(bound.literals))
 	for _, l := range bound.literals {
+		if l.parameter != "" {
+			b.parameterOf(bound, l)
+			continue
+		}
 		if value, ok := b.value(bound.Op, bound.Target, l); ok {
 			bound.Values = append(bound.Values, value)
 		}

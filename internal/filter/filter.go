@@ -53,6 +53,8 @@ type Node struct {
 	// literals are the operands as they were written; those whose type needs no
 	// schema are in Values from the beginning.
 	literals []literal
+	// parameters are the places of Values that are yet to be filled.
+	parameters []parameter
 	// ofElement marks a comparison of the element of an ElemMatch itself.
 	ofElement bool
 	matcher   matcher
@@ -67,6 +69,10 @@ type literal struct {
 	pointer string
 	// plain text is not JSON: its type is the field's.
 	plain bool
+	// parameter is named in place of a value, empty for none; list says that it
+	// stands for all values of a list.
+	parameter string
+	list      bool
 }
 
 // Related returns what a Some, Every, None, Is or IsNot asks of the related

@@ -19,18 +19,23 @@ import (
 // with faults binds to nothing, and is there so that Bind finds the other faults
 // of the same text; text that is not JSON gives nil.
 func Parse(src []byte, pointer string, faults *fault.List) *Tree {
-	before := len(faults.Items)
-	p := &parser{faults: faults}
+	return parse(&parser{faults: faults}, src, pointer)
+}
+
+func parse(p *parser, src []byte, pointer string) *Tree {
+	before := len(p.faults.Items)
 	if !p.wellFormed(src, pointer) {
 		return nil
 	}
 	root := p.conjunction(jsontext.Value(src), place{pointer: pointer, depth: 1})
-	return &Tree{root: root, faulty: len(faults.Items) > before}
+	return &Tree{root: root, faulty: len(p.faults.Items) > before}
 }
 
 type parser struct {
 	faults *fault.List
 	count  int
+	// rule says that values can be parameters.
+	rule bool
 }
 
 // place is where a part of a filter stands.
@@ -359,6 +364,10 @@ func (p *parser) comparison(op Op, s subject, operand jsontext.Value, at place) 
 		return nil
 	}
 	n := s.node(op, at)
+	if name, ok := p.named(operand, at); ok {
+		p.parameter(n, name, at)
+		return n
+	}
 	kind, wanted := operand.Kind(), operators[op].operand
 	switch {
 	case wanted == flag && kind != 't' && kind != 'f':
@@ -389,6 +398,7 @@ func (p *parser) list(n *Node, operand jsontext.Value, at place) {
 			p.fault(at, "limit", "lists more than %d values", MaxValues)
 			return
 		}
-		n.literals = append(n.literals, literal{text: []byte(value), pointer: at.item(i).pointer})
+		name, _ := p.named(value, at.item(i))
+		n.literals = append(n.literals, literal{text: []byte(value), pointer: at.item(i).pointer, parameter: name})
 	}
 }

@@ -23,6 +23,10 @@ func (p *parser) options(all jsontext.Value, at place) {
 
 // regex reads a regular expression and its options, nil for none.
 func (p *parser) regex(s subject, operand, options jsontext.Value, at place) *Node {
+	if _, ok := p.named(operand, at); ok {
+		p.fault(at, "type", "%s takes nothing of the caller", Regex)
+		return nil
+	}
 	source, ok := unquote(operand)
 	if !ok {
 		p.fault(at, "type", "must be a string that holds a regular expression")

@@ -44,6 +44,16 @@ type Unserved struct {
 	Index string
 }
 
+// Denial is a write, or anything of a whole collection, that the rules of access
+// kept a caller from.
+type Denial struct {
+	// Method and Route are those of the request, which ctx has the caller of.
+	Method, Route string
+	// Action is read, create, update or delete; it, the Collection and the ID of the
+	// document are empty where the request as a whole was refused.
+	Action, Collection, ID string
+}
+
 // Subscriber is one who wants to know. A function that is nil is not called.
 // The functions are called by many goroutines at once, and by those that serve
 // the requests: they must not block.
@@ -52,6 +62,7 @@ type Subscriber struct {
 	Command func(context.Context, Command)
 	// Unserved is called once for the lists that the same index would mend.
 	Unserved func(context.Context, Unserved)
+	Denial   func(context.Context, Denial)
 }
 
 // Observer hands events to its subscribers. A nil *Observer has none, so code
@@ -60,6 +71,7 @@ type Observer struct {
 	requests []func(context.Context, Request)
 	commands []func(context.Context, Command)
 	unserved []func(context.Context, Unserved)
+	denials  []func(context.Context, Denial)
 }
 
 // New returns an Observer of fixed subscribers, called in their order.
@@ -74,6 +86,9 @@ func New(subscribers ...Subscriber) *Observer {
 		}
 		if s.Unserved != nil {
 			o.unserved = append(o.unserved, s.Unserved)
+		}
+		if s.Denial != nil {
+			o.denials = append(o.denials, s.Denial)
 		}
 	}
 	return o
@@ -107,6 +122,16 @@ func (o *Observer) Unserved(ctx context.Context, unserved Unserved) {
 	}
 	for _, subscribed := range o.unserved {
 		subscribed(ctx, unserved)
+	}
+}
+
+// Denial emits what a caller was kept from; ctx is that of its request.
+func (o *Observer) Denial(ctx context.Context, denial Denial) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.denials {
+		subscribed(ctx, denial)
 	}
 }
 

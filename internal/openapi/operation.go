@@ -184,15 +184,24 @@ func (s scope) body(media string, body Body) (schema.JSON, error) {
 	case PatchBody:
 		return s.change(media), nil
 	case DocumentBody:
-		return s.ref(schema.Stored), nil
+		return s.ref(s.shown()), nil
 	case DocumentsBody:
-		return schema.JSON{m("oneOf", []any{s.ref(schema.Stored), dataSchema(s.ref(schema.Stored))})}, nil
+		return schema.JSON{m("oneOf", []any{s.ref(s.shown()), dataSchema(s.ref(s.shown()))})}, nil
 	case SelectedBody:
 		return s.ref(schema.Selected), nil
 	case PageBody:
 		return pageSchema(s.ref(schema.Selected)), nil
 	}
 	return nil, fmt.Errorf("body %d is none of those that documents have", body)
+}
+
+// shown is the variant of the documents that are answered: without fields that
+// must be there, where rules may hide fields.
+func (s scope) shown() schema.Variant {
+	if s.collection.Access.Hides() {
+		return schema.Selected
+	}
+	return schema.Stored
 }
 
 // ref refers to the component of a variant of the collection's documents.

@@ -20,8 +20,10 @@ type Plan struct {
 	Collection *schema.Collection
 	// Where is the filter; nil admits everything.
 	Where *filter.Bound
-	// Projection is nil for whole documents.
+	// Projection is nil for whole documents; Selects is set where the client asked
+	// for a part of them.
 	Projection bson.Raw
+	Selects    bool
 	// Limit is how many documents a page holds at most.
 	Limit int
 	Count Count
@@ -50,6 +52,9 @@ type Plan struct {
 // Plan binds the request to a collection. What does not fit is an
 // InvalidParameter fault with all that is wrong.
 func (r Request) Plan(c *schema.Collection) (*Plan, error) {
+	if err := c.Readable(); err != nil {
+		return nil, err
+	}
 	faults := fault.List{Items: slices.Clone(r.faults.Items)}
 	binding := planner{limits: r.limits, faults: &faults}
 	p := binding.plan(r, c)
@@ -69,6 +74,7 @@ func (b *planner) plan(r Request, c *schema.Collection) *Plan {
 		backward: r.Before != "", sortPointer: r.source.pointer(partSort)}
 	p.Where = r.where(c, b.faults).And(r.Deleted.where(c))
 	p.Projection = r.Select.projection(c, r.source.pointer(partSelect), b.faults)
+	p.Selects = p.Projection != nil
 	if !r.source.document {
 		p.order = r.order(c, p, b.faults)
 	}
@@ -113,7 +119,7 @@ func (r Request) admits(p *Plan, faults *fault.List) {
 	switch near := p.near(); {
 	case r.export && near:
 		faults.Add(at(partFilter), "unknown-operator", "$near orders by distance, and an export goes by ids; $geoWithin stands here")
-	case r.Count == Estimate && p.Where != nil:
+	case r.Count == Estimate && (p.Where != nil || !p.Collection.Grant.All()):
 		faults.Add(at(partCount), "enum", "estimate is that of the whole collection, and does not fit a filter; ask for exact")
 	case r.Count == Exact && near:
 		faults.Add(at(partCount), "enum", "does not fit $near, which orders by distance; $geoWithin counts")

@@ -35,9 +35,11 @@ func (p *Plan) keepExcluded(path string, elements []bson.RawElement) {
 		return
 	}
 	p.drop = append(p.drop, strings.Split(elements[i].Key(), "."))
-	if p.Projection = marshal(fieldsOf(slices.Delete(elements, i, i+1))); len(elements) == 1 {
-		p.Projection = nil // an empty one would keep all the same
+	if len(elements) == 1 {
+		p.Projection = nil
+		return
 	}
+	p.Projection = marshal(fieldsOf(slices.Delete(elements, i, i+1)))
 }
 
 func fieldsOf(elements []bson.RawElement) bson.D {

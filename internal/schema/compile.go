@@ -17,6 +17,8 @@ type compiler struct {
 	files    []File
 	declared []*declaration
 	byName   map[string]*declaration
+	// vocabulary is that of the rules of all files.
+	vocabulary vocabulary
 }
 
 // declaration is one file on its way to a collection.
@@ -32,6 +34,8 @@ type declaration struct {
 	aggregates *node
 	// shardKey is the place of the shard key.
 	shardKey *node
+	// access has the rules, which are compiled when the fields are; nil for none.
+	access *node
 }
 
 // declare reads what other files need to know of a file: its name and id kind.
@@ -124,16 +128,19 @@ func (c *compiler) compile() *Model {
 	for _, d := range c.declared {
 		c.crossChecks(d)
 		c.aggregates(d)
+		c.access(d)
 	}
 	for _, d := range c.declared {
 		c.indexCount(d)
 		c.shardedUniqueness(d)
+		d.c.creatable, d.c.ChangeFields = d.c.Fields, d.c.Fields
 		d.c.CreateFields, d.c.KeyFields = createFields(d.c), keyFields(d.c)
 	}
+	model := &Model{Files: c.files, byName: map[string]*Collection{}}
+	c.callers(model)
 	if len(c.problems) > 0 {
 		return nil
 	}
-	model := &Model{Files: c.files, byName: map[string]*Collection{}}
 	for _, d := range c.declared {
 		c.referrers(d)
 		d.c.Model = model
@@ -166,6 +173,7 @@ func (c *compiler) collection(d *declaration) {
 		{"indexes", func(at *node) { indexes = at }},
 		{"relations", func(at *node) { relations = at }},
 		{"aggregates", func(at *node) { d.aggregates = at }},
+		{"access", func(at *node) { d.access = at }},
 		{"shard_key", func(at *node) { shardKey = at }},
 		{"soft_delete", func(at *node) { d.c.SoftDelete = c.retention(at) }},
 		{"history", func(at *node) { d.c.History = c.retention(at) }},

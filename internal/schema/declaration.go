@@ -42,6 +42,9 @@ func (c *Collection) Declaration() JSON {
 	}
 	c.SoftDelete.declare(&file, "soft_delete")
 	c.History.declare(&file, "history")
+	if c.Access != nil {
+		file.set("access", c.Access.declared())
+	}
 	return file
 }
 

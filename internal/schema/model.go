@@ -27,6 +27,10 @@ type Model struct {
 	Files []File
 
 	byName map[string]*Collection
+	// ruled is set where a collection has rules of access.
+	ruled      bool
+	vocabulary vocabulary
+	views      views
 }
 
 // File is a schema file as it was read.
@@ -83,6 +87,8 @@ type Collection struct {
 	// CreateFields are Fields, and the relations by which a create may bring
 	// other documents with it: those are kept apart.
 	CreateFields *bsonjson.Fields
+	// ChangeFields are the members of the body of a replacement or a merge patch.
+	ChangeFields *bsonjson.Fields
 	// KeyFields are the id and the fields that are unique by themselves: each
 	// names at most one document.
 	KeyFields *bsonjson.Fields
@@ -91,8 +97,17 @@ type Collection struct {
 	// Relations and Aggregates are sorted by name.
 	Relations  []Relation
 	Aggregates []*Aggregate
+	// Access is who may do what; nil where every caller may do everything.
+	Access *Access
+	// Grant is what the caller may do as whose the model is looked at (Model.As);
+	// nil for everything.
+	Grant *Grant
 
-	idShape *bsonjson.Shape
+	// origin is set in a view: the collection that it narrows.
+	origin *Collection
+	// creatable are the fields of which CreateFields are made.
+	creatable *bsonjson.Fields
+	idShape   *bsonjson.Shape
 	// rules are those of the whole document: an object's.
 	rules *rules
 }

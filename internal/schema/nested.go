@@ -20,16 +20,16 @@ func nestable(top *rules, path string) bool {
 
 // createFields are the members of the body of a create.
 func createFields(c *Collection) *bsonjson.Fields {
-	fields := slices.Clone(c.Fields.All())
+	fields := slices.Clone(c.creatable.All())
 	for _, relation := range c.Relations {
 		if relation.Nested {
 			fields = append(fields, bsonjson.Field{Name: relation.Name, Apart: true})
 		}
 	}
-	if len(fields) == len(c.Fields.All()) {
-		return c.Fields
+	if len(fields) == len(c.creatable.All()) {
+		return c.creatable
 	}
-	return bsonjson.NewFields(fields, c.Fields.Open())
+	return bsonjson.NewFields(fields, c.creatable.Open())
 }
 
 // keyFields are the members by which a relation may name a document.

@@ -63,7 +63,30 @@ func (c *Collection) show(out *strings.Builder) {
 	for _, a := range c.Aggregates {
 		fmt.Fprintf(out, "    %s  %s\n", a.Name, inline(a.declared()))
 	}
+	c.showAccess(out)
 	fmt.Fprintf(out, "  validator:\n    %s\n", indented(c.Validator(), "    "))
+}
+
+// showAccess tells who may do what. That every caller may do everything is told as
+// well: nobody should have to notice that something is missing.
+func (c *Collection) showAccess(out *strings.Builder) {
+	if c.Access == nil {
+		out.WriteString("  access: none, every caller may do everything\n")
+		return
+	}
+	out.WriteString("  access:\n")
+	for _, action := range c.Access.declared() {
+		rules, _ := action.Value.([]any)
+		fmt.Fprintf(out, "    %s:", action.Name)
+		if len(rules) == 0 {
+			out.WriteString(" nobody")
+		}
+		for i, rule := range rules {
+			source, _ := rule.(JSON)
+			fmt.Fprintf(out, "%s{%s}", []string{" ", ", or "}[min(i, 1)], inline(source))
+		}
+		out.WriteByte('\n')
+	}
 }
 
 // many tells where a relation leads to several documents though its kind does
@@ -146,6 +169,9 @@ func (c *Collection) declared() JSON {
 	out = append(out, Member{"indexes", indexes}, Member{"relations", relations}, Member{"aggregates", aggregates})
 	if c.ShardKey != nil {
 		out.set("shard_key", json.RawMessage(relaxed(c.ShardKey.Keys)))
+	}
+	if c.Access != nil {
+		out.set("access", c.Access.declared())
 	}
 	return append(out, c.kept()...)
 }
