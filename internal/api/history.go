@@ -219,7 +219,7 @@ var purge = openapi.Parameter{Name: "purge", In: "query", Of: openapi.Keeping, S
 
 func historyRoutes() []route {
 	const document = "/v1/{collection}/{id}"
-	reads := []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout}
+	reads := []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotFound, fault.NotAcceptable, fault.DatabaseUnavailable, fault.Timeout}
 	limit := openapi.Parameter{Name: "limit", In: "query", Description: "The most versions in the page.", Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}}
 	version := openapi.Parameter{Name: "version", In: "query", Of: openapi.Historic, Description: "The version to bring back; without it the document as it was when it was deleted.",
 		Schema: schema.JSON{{Name: "type", Value: "integer"}, {Name: "minimum", Value: 1}}}
