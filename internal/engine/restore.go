@@ -41,7 +41,7 @@ func (op *operation) deleted(current bson.Raw) bson.Raw {
 
 // toDelete is the projection of what must be known of a document to delete it.
 func (op *operation) toDelete() bson.Raw {
-	if op.collection.Keeps() {
+	if op.collection.Keeps() || op.limited() {
 		return nil
 	}
 	return store.OnlyID
