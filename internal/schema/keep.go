@@ -41,7 +41,8 @@ func (c *compiler) retention(n *node) *Retention {
 	}
 	r := &Retention{}
 	c.keys(n, "what is kept", []keyReader{{"keep", func(at *node) {
-		if r.Keep, _ = c.lifetime(at); r.Keep == 0 {
+		var ok bool
+		if r.Keep, ok = c.lifetime(at); ok && r.Keep == 0 {
 			c.problems.add(at, "must be at least 1s; leave it out to keep it for good")
 		}
 	}}})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -84,6 +85,26 @@ func (s *Store) PrepareHistory(ctx context.Context, c *schema.Collection) error 
 		}}})
 	}
 	return mapError(ctx, err)
+}
+
+// renameHistory gives the history of a collection that has another name now that
+// name, where there is one. An instance that knows the new name already may have
+// made an empty one.
+func (s *Store) renameHistory(ctx context.Context, from, to string) error {
+	database := s.database.Name() + "."
+	command := bson.D{{Key: "renameCollection", Value: database + historyOf(from)}, {Key: "to", Value: database + historyOf(to)}}
+	err := s.restructureOn(ctx, s.client.Database("admin"), command)
+	if hasCode(err, codeNamespaceExists) {
+		n, countErr := s.Count(ctx, historyOf(to), emptyDocument)
+		if countErr != nil || n > 0 {
+			return errors.Join(countErr, fault.Wrap(err, fault.Internal, "the history of %s cannot be renamed to that of %s, since there is one", from, to))
+		}
+		err = s.restructureOn(ctx, s.client.Database("admin"), append(command, bson.E{Key: "dropTarget", Value: true}))
+	}
+	if hasCode(err, codeNamespaceNotFound) {
+		return nil
+	}
+	return s.structureError(ctx, err)
 }
 
 // historyExpiry is the index by which versions are deleted in time.

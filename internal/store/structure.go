@@ -47,8 +47,16 @@ func (s *Store) DropCollection(ctx context.Context, name string) error {
 }
 
 // RenameCollection gives a collection another name. It does nothing where there
-// is no collection of the old name and one of the new, as after an earlier run.
+// is no collection of the old name and one of the new, as after an earlier run. The
+// history goes with it.
 func (s *Store) RenameCollection(ctx context.Context, from, to string) error {
+	if err := s.rename(ctx, from, to); err != nil {
+		return err
+	}
+	return s.renameHistory(ctx, from, to)
+}
+
+func (s *Store) rename(ctx context.Context, from, to string) error {
 	database := s.database.Name() + "."
 	err := s.restructureOn(ctx, s.client.Database("admin"), bson.D{{Key: "renameCollection", Value: database + from}, {Key: "to", Value: database + to}})
 	switch {
