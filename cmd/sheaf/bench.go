@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,7 @@ type benchCommand struct {
 	JSON        bool          `name:"json" help:"Print the report as JSON."`
 	Chart       string        `name:"chart" placeholder:"FILE" help:"Write a chart of the rate over the connections, as SVG."`
 	growthFlags
+	taskFlags
 	WriteSchema string `name:"write-schema" placeholder:"DIR" help:"Write the schema files of the benchmark's collections to a folder, and do nothing else."`
 }
 
@@ -76,6 +78,11 @@ func (c *benchCommand) check() error {
 		return usageError("--rounds, --duration and --rate cannot be negative, nor the first two 0")
 	case len(c.Connections) == 0 || slices.Min(c.Connections) < 1:
 		return usageError("--connections takes numbers from 1, such as 1,32")
+	}
+	for _, name := range c.Tasks {
+		if _, ok := tasks[name]; !ok || !c.Self {
+			return usageError(fmt.Sprintf("--tasks goes with --self and takes %s, not %q", strings.Join(slices.Sorted(maps.Keys(tasks)), ", "), name))
+		}
 	}
 	for _, name := range c.Operations {
 		if !slices.Contains(bench.Operations(), name) {
@@ -123,7 +130,12 @@ func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Re
 			defer func() { err = errors.Join(err, other.Stop()) }()
 		}
 		idle := sheaf.Memory()
-		report.Rows, err = c.measure(ctx, a, sheaf, other)
+		if len(c.Operations) > 0 {
+			report.Rows, err = c.measure(ctx, a, sheaf, other)
+		}
+		if err == nil {
+			err = c.measureTasks(ctx, folder, schema, server, report)
+		}
 		if err == nil {
 			_, err = fmt.Fprintf(a.stderr, "sheaf: ready %d ms after its start, %.0f MB idle, %.0f MB after the load\n", sheaf.Ready().Milliseconds(), idle, sheaf.Memory())
 		}

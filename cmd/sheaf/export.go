@@ -113,7 +113,7 @@ func (c *exportCommand) from(ctx context.Context, a *app, model *schema.Model, p
 func (c *exportCommand) tell(w io.Writer, x *engine.Export, out *exportFile, whole bool, took time.Duration) {
 	switch {
 	case whole:
-		_, _ = fmt.Fprintf(w, "exported %d documents, %d bytes, in %.1fs\n", out.documents, out.size, took.Seconds())
+		_, _ = fmt.Fprintf(w, "exported %d documents, %d bytes, in %.3fs\n", out.documents, out.size, took.Seconds())
 	case x.After.Type == 0:
 		_, _ = fmt.Fprintln(w, "sheaf: stopped before the first document")
 	case out.resumable():

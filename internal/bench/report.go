@@ -20,6 +20,8 @@ type Report struct {
 	// one.
 	OpenRate float64 `json:"open_rate,omitempty"`
 	Rows     []Row   `json:"rows"`
+	// Tasks are the command lines that were run.
+	Tasks []TaskRow `json:"tasks,omitempty"`
 }
 
 // Machine is what the figures are of.
@@ -164,6 +166,7 @@ func (r Report) WriteText(w io.Writer) error {
 	r.writeFigures(table)
 	r.writeRatios(table)
 	r.writeCosts(table)
+	r.writeTasks(table)
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -171,6 +174,9 @@ func (r Report) WriteText(w io.Writer) error {
 }
 
 func (r Report) writeFigures(w io.Writer) {
+	if len(r.Rows) == 0 {
+		return
+	}
 	fmt.Fprintln(w, "operation\tconnections\tservice\trate/s\tp50 ms\tp99 ms\tp99.9 ms\tservice CPU µs\tMongoDB CPU µs\terrors\t")
 	line := func(row Row, service string, f *Figures) {
 		if f != nil {

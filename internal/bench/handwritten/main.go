@@ -92,6 +92,9 @@ func run() error {
 		return err
 	}
 	defer func() { _ = client.Disconnect(context.Background()) }()
+	if len(os.Args) > 1 {
+		return runLoop(ctx, client, os.Args[1:])
+	}
 	database := client.Database("handwritten")
 	s := &service{client: client, items: database.Collection("items"), people: database.Collection("people"),
 		accounts: database.Collection("accounts"), validate: validator.New(validator.WithRequiredStructEnabled())}
