@@ -72,8 +72,8 @@ func (b *taskBench) loop(database string, args ...string) (float64, error) {
 	return bench.LoopSeconds(task)
 }
 
-// imports measures an import of documents without ids into a collection with a
-// unique index, beside inserts of ready BSON into an equal one. They take turns at
+// imports measures an import of documents with ids into a collection with a unique
+// index, beside inserts of ready BSON into an equal one. They take turns at
 // who is first.
 func (b *taskBench) imports(size int) (bench.TaskRow, error) {
 	file := filepath.Join(b.folder, "items.ndjson")

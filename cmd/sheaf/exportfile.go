@@ -36,7 +36,7 @@ type exportFile struct {
 	at    bson.Timestamp
 }
 
-// exportState is what the file FILE.part.json has: which export FILE.part is of,
+// exportState is what the file FILE.part.state has: which export FILE.part is of,
 // and which moment of the database. How far it came is told by the part itself.
 type exportState struct {
 	Collection string `json:"collection"`
@@ -84,7 +84,7 @@ func (c *exportCommand) open(a *app, collection *schema.Collection) (*exportFile
 
 func (f *exportFile) openPart(resume bool, collection *schema.Collection) (err error) {
 	if !resume {
-		if err := os.Remove(f.part + ".json"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(f.part + ".state"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		f.file, err = os.Create(f.part)
@@ -103,9 +103,9 @@ func (f *exportFile) openPart(resume bool, collection *schema.Collection) (err e
 
 // before reads which export stopped.
 func (f *exportFile) before() (before exportState, err error) {
-	text, err := os.ReadFile(f.part + ".json")
+	text, err := os.ReadFile(f.part + ".state")
 	if errors.Is(err, fs.ErrNotExist) {
-		return before, usageError(fmt.Sprintf("there is nothing to resume: %s.json is not there", f.part))
+		return before, usageError(fmt.Sprintf("there is nothing to resume: %s.state is not there", f.part))
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &before)
@@ -194,7 +194,7 @@ func (f *exportFile) note(at bson.Timestamp) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(f.part+".json", append(text, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(f.part+".state", append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("the export cannot be written: %w", err)
 	}
 	return nil
@@ -216,7 +216,7 @@ func (f *exportFile) finish() error {
 		return fmt.Errorf("the export cannot be written: %w", err)
 	}
 	syncFolder(filepath.Dir(f.path))
-	if err := os.Remove(f.part + ".json"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(f.part + ".state"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -75,7 +75,7 @@ func LoopSeconds(task Task) (float64, error) {
 }
 
 // WriteItems writes documents of 0.4 kB to a file, one a line, as the hand-written
-// program makes them: of the collection that Items names.
+// program makes them: of the collection that Items names, with ids that rise.
 func WriteItems(path string, count int) error {
 	file, err := os.Create(path)
 	if err != nil {
@@ -83,9 +83,9 @@ func WriteItems(path string, count int) error {
 	}
 	w := bufio.NewWriterSize(file, 1<<20)
 	for i := range count {
-		_, _ = fmt.Fprintf(w, `{"sku":"sku-%d","name":"A plain thing of wood and brass","email":"maker@example.com","price":19.5,"stock":%d,"active":true,`+
+		_, _ = fmt.Fprintf(w, `{"id":"%024x","sku":"sku-%d","name":"A plain thing of wood and brass","email":"maker@example.com","price":19.5,"stock":%d,"active":true,`+
 			`"made":"2026-01-31T12:00:00.000Z","tags":["wood","brass","plain"],"address":{"street":"12 Long Street","city":"Lund","zip":"22100"},`+
-			`"note":"Made by hand, and sold as it is: no two are the same, and none is perfect."}`+"\n", i, i)
+			`"note":"Made by hand, and sold as it is: no two are the same, and none is perfect."}`+"\n", i+1, i, i)
 	}
 	if err := w.Flush(); err != nil {
 		_ = file.Close()

@@ -46,6 +46,12 @@ type target struct {
 func newTarget(t *testing.T, folder fstest.MapFS) *target {
 	t.Helper()
 	t.Parallel()
+	return newTargetIn(t, folder)
+}
+
+// newTargetIn is newTarget for a test that has one already.
+func newTargetIn(t *testing.T, folder fstest.MapFS) *target {
+	t.Helper()
 	model, err := schema.Load(folder)
 	if err != nil {
 		t.Fatal(err)

@@ -198,18 +198,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 	for name, values := range header {
 		request.Header[name] = values
 	}
-	if c.Credential != nil {
-		credential, err := c.Credential(ctx)
-		if err != nil {
-			return nil, err
-		}
-		request.Header.Set("Authorization", "Bearer "+credential)
-	}
-	sender := c.HTTP
-	if sender == nil {
-		sender = http.DefaultClient
-	}
-	response, err := sender.Do(request)
+	response, err := c.do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +213,22 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, hea
 		return nil, nil
 	}
 	return nil, json.Unmarshal(content, into)
+}
+
+// do sends a request with the credential of the client.
+func (c *Client) do(request *http.Request) (*http.Response, error) {
+	if c.Credential != nil {
+		credential, err := c.Credential(request.Context())
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+credential)
+	}
+	sender := c.HTTP
+	if sender == nil {
+		sender = http.DefaultClient
+	}
+	return sender.Do(request)
 }
 
 func wait(ctx context.Context, d time.Duration) error {
