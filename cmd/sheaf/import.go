@@ -110,7 +110,7 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 
 // tellPoint says how far an import came that did not come to its end.
 func (c *importCommand) tellPoint(w io.Writer, n importer.Counts) {
-	_, _ = fmt.Fprintf(w, "sheaf: stopped after line %d, byte %d of %s: all before is dealt with, and the same command again goes on from there\n", n.Lines, n.Bytes, inputName(c.File))
+	_, _ = fmt.Fprintf(w, "sheaf: stopped after line %d, byte %d of %s: all before is dealt with, and the same command again goes on from there\n", n.Line, n.Bytes, inputName(c.File))
 }
 
 func inputName(file string) string {

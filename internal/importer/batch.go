@@ -14,7 +14,8 @@ type batch struct {
 	documents []*document
 	// first is the index of the first document.
 	first int64
-	// end and line are how much of the input is read with it, in bytes and lines.
+	// end is how much of the input is read with it, in bytes; line is where the last
+	// document ends, 0 for none.
 	end, line int64
 
 	// turn is closed when the batch before has its ids, numbered when this one
@@ -38,10 +39,11 @@ func newBatch(r *run, first int64, turn chan struct{}, earlier []*batch) *batch 
 func (b *batch) read(f *framer) error {
 	for size := 0; len(b.documents) < batchDocuments && size < batchBytes; {
 		v, err := f.next()
-		b.end, b.line = f.consumed()
+		b.end = f.consumed()
 		if err != nil {
 			return err
 		}
+		b.line = f.line
 		size += len(v.text)
 		b.documents = append(b.documents, &document{value: v})
 	}

@@ -174,11 +174,8 @@ func (f *framer) stopped(reason error) error {
 	return &InputError{Detail: "the array is not valid JSON, and cannot be read further: " + reason.Error()}
 }
 
-// consumed is how much of the input is read, in bytes and in lines that ended.
-func (f *framer) consumed() (size, lines int64) {
-	read := f.buf[f.start:f.pos]
-	return f.offset + int64(len(read)), f.line - 1 + int64(bytes.Count(read, []byte{'\n'}))
-}
+// consumed is how much of the input is read, in bytes.
+func (f *framer) consumed() int64 { return f.offset + int64(f.pos-f.start) }
 
 // mark begins a value at pos.
 func (f *framer) mark() {

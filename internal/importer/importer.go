@@ -63,9 +63,10 @@ type Options struct {
 type Counts struct {
 	// Read is the sum of the others.
 	Read, Imported, Changed, Present, Refused int64
-	// Bytes and Lines are how much of the input is dealt with: all before has
-	// become something, and what comes after may have.
-	Bytes, Lines int64
+	// Bytes is how much of the input is dealt with, and Line where the last document
+	// of that ends, from 1: all before has become something, and what comes after may
+	// have.
+	Bytes, Line int64
 }
 
 // Run imports documents until the input ends or ctx is cancelled. The collection
@@ -168,7 +169,7 @@ func (r *run) account(b *batch, reached bool) error {
 		}
 	}
 	if reached && b.err == nil {
-		r.counts.Bytes, r.counts.Lines = b.end, b.line
+		r.counts.Bytes, r.counts.Line = b.end, max(b.line, r.counts.Line)
 	}
 	if r.Progress != nil {
 		r.Progress(r.counts)
