@@ -91,7 +91,7 @@ func inferMembers(o *object, depth int) (members []*field, open bool) {
 	for _, name := range o.names {
 		members = append(members, infer(name, o.members[name], o.count, depth+1))
 	}
-	return members, o.unnamed > 0
+	return members, o.unnamed+o.operators > 0
 }
 
 // enum makes an enum of the texts where they are few, and were met often.

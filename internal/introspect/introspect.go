@@ -216,6 +216,7 @@ func (s *subject) infer() {
 	} else {
 		top.members, top.open = inferMembers(s.seen, 0)
 	}
+	top.open = top.open || s.system.unfit["id"] > 0
 	s.top = top
 	s.heed(s.validator())
 }

@@ -60,9 +60,10 @@ func TestTypesAndEvidence(t *testing.T) {
 			{Key: "lines", Value: bson.A{bson.D{{Key: "sku", Value: fmt.Sprint(i)}, {Key: "count", Value: int64(i)}}}},
 			{Key: "counts", Value: bson.D{{Key: fmt.Sprintf("2026-%03d", i), Value: int32(i)}}},
 		}
-		if i%4 == 0 {
+		switch i % 4 {
+		case 0:
 			doc = append(doc, bson.E{Key: "note", Value: nil})
-		} else if i%4 == 1 {
+		case 1:
 			doc = append(doc, bson.E{Key: "note", Value: fmt.Sprint("note ", i)})
 		}
 		return doc
@@ -107,7 +108,7 @@ func TestASampleIsNotTakenForAll(t *testing.T) {
 	})...)
 	p := o.pull(150)
 	for _, c := range p.Collections {
-		o.holdAccepted(c, nil, p.text(t, c.Name))
+		o.holdAccepted(c, true, nil, p.text(t, c.Name))
 	}
 	if found := p.Found[0]; found.Documents != 1000 || found.Read < 150 || found.Read > 900 {
 		t.Errorf("read %d of %d", found.Read, found.Documents)

@@ -191,8 +191,9 @@ func (s *subject) known(properties bson.D) bson.D {
 			properties[i].Value = bson.D{}
 		}
 	}
+	id := bson.D{{Key: "not", Value: bson.D{}}} // there must be none
 	if s.system.unfit["id"] > 0 {
-		properties = append(properties, bson.E{Key: "id", Value: bson.D{}})
+		id = bson.D{}
 	}
-	return properties
+	return append(properties, bson.E{Key: "id", Value: id})
 }

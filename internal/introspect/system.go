@@ -83,11 +83,14 @@ func (s *subject) systemLimits() (limits []string) {
 		}
 	}
 	if n := s.system.unfit["id"]; n > 0 {
-		limits = append(limits, fmt.Sprintf("%s a field id beside _id, which no schema can declare and changes are refused for: rename it (db.%s.updateMany({}, {$rename: {id: \"otherId\"}}))",
+		limits = append(limits, fmt.Sprintf("%s a field id beside _id, which no schema can declare: it stays, and answers have id twice; rename it (db.%s.updateMany({}, {$rename: {id: \"otherId\"}}))",
 			has(n), s.info.Name))
 	}
-	if n := s.seen.allOperators(); n > 0 {
-		limits = append(limits, fmt.Sprintf("%s a name that begins with a dollar, such as $ref, which no schema can declare and changes of these documents are refused for", hasPlace(n)))
+	if n := s.seen.operators; n > 0 {
+		limits = append(limits, fmt.Sprintf("%s at the top that begin with a dollar, which MongoDB lets nobody replace: changes are refused until they are renamed", count(n, "name")))
+	}
+	if n := s.seen.allOperators() - s.seen.operators; n > 0 {
+		limits = append(limits, fmt.Sprintf("%s within objects that begin with a dollar, such as $ref, which no schema can declare: what is there stays, and no request can send it", count(n, "name")))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(s.ids.kinds)) {
 		if n := s.ids.kinds[kind]; !fits(s.id, kind) && n > 0 {
@@ -152,13 +155,6 @@ func has(n int64) string {
 		return "1 document has"
 	}
 	return fmt.Sprintf("%d documents have", n)
-}
-
-func hasPlace(n int64) string {
-	if n == 1 {
-		return "1 place has"
-	}
-	return fmt.Sprintf("%d places have", n)
 }
 
 func article(kind string) string {

@@ -240,13 +240,20 @@ func byVersion(id bson.RawValue, version int64) bson.Raw {
 	index, dst := bsoncore.AppendDocumentStart(make([]byte, 0, len(id.Value)+27))
 	dst = appendRaw(dst, "_id", id)
 	if version == 0 {
-		dst = bsoncore.AppendNullElement(dst, "version") // matches a missing field
+		dst = append(dst, notYetVersioned...)
 	} else {
 		dst = bsoncore.AppendInt64Element(dst, "version", version)
 	}
 	dst, _ = bsoncore.AppendDocumentEnd(dst, index)
 	return dst
 }
+
+// notYetVersioned is the condition of documents without a version of Sheaf's own:
+// they have none, or something else under its name.
+var notYetVersioned = func() []byte {
+	above := bsoncore.NewDocumentBuilder().AppendInt64("$gt", 0).Build()
+	return bsoncore.AppendDocumentElement(nil, "version", bsoncore.NewDocumentBuilder().AppendDocument("$not", above).Build())
+}()
 
 // byVersions returns the filter of one document in any of some versions that also
 // fulfils other conditions, a document's elements, and matches further filters. No
