@@ -143,7 +143,7 @@ func irreversible(s migrate.Step) string {
 func findingText(f migrate.Finding) string {
 	text := fmt.Sprintf("step %d is in doubt: %s", f.Step+1, f.Unknown)
 	if f.Unknown == "" {
-		text = fmt.Sprintf("step %d would fail: %d %s of %s %s", f.Step+1, f.Count, plural(int(f.Count), "document"), f.Collection, f.Problem)
+		text = fmt.Sprintf("step %d will be refused: %d %s of %s %s", f.Step+1, f.Count, plural(int(f.Count), "document"), f.Collection, f.Problem)
 	}
 	for _, offender := range f.First {
 		text += "\n  " + offender.Text()

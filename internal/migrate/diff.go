@@ -88,12 +88,12 @@ func (d *differ) setValidator(c *schema.Collection, validator bson.Raw, risk Ris
 // changesOf compares two validators field by field; of one that is not
 // understood nothing is told.
 func changesOf(next, before bson.Raw) []fieldChange {
-	new, ok := ruleOf(next)
+	after, ok := ruleOf(next)
 	old, known := ruleOf(before)
 	if !ok || !known {
 		return nil
 	}
-	return changedFields(new, old)
+	return changedFields(after, old)
 }
 
 // backfill makes the steps that give documents what a tighter validator asks of

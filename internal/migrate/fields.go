@@ -23,34 +23,34 @@ type fieldChange struct {
 
 // changedFields compares two validators field by field, those that lie within
 // fields of both included.
-func changedFields(new, old *rule) []fieldChange {
+func changedFields(next, before *rule) []fieldChange {
 	var w fieldWalk
-	w.object(new, old, fieldChange{})
+	w.object(next, before, fieldChange{})
 	return w.changes
 }
 
-// removedFields are those that old knows and new refuses.
-func removedFields(new, old *rule) []fieldChange {
-	return slices.DeleteFunc(changedFields(new, old), func(c fieldChange) bool { return !c.refused })
+// removedFields are those that before knows and next refuses.
+func removedFields(next, before *rule) []fieldChange {
+	return slices.DeleteFunc(changedFields(next, before), func(c fieldChange) bool { return !c.refused })
 }
 
 type fieldWalk struct{ changes []fieldChange }
 
 // object compares the members of an object, of which at has the place.
-func (w *fieldWalk) object(new, old *rule, at fieldChange) {
-	if new.opaque || old.opaque {
+func (w *fieldWalk) object(next, before *rule, at fieldChange) {
+	if next.opaque || before.opaque {
 		return
 	}
-	for _, p := range new.properties {
+	for _, p := range next.properties {
 		c := at.member(p.name)
-		c.after, c.before = p.rule, old.property(p.name)
-		c.required = slices.Contains(new.required, p.name) && !slices.Contains(old.required, p.name)
+		c.after, c.before = p.rule, before.property(p.name)
+		c.required = slices.Contains(next.required, p.name) && !slices.Contains(before.required, p.name)
 		w.add(c)
 	}
-	for _, p := range old.properties {
-		if new.property(p.name) == nil {
+	for _, p := range before.properties {
+		if next.property(p.name) == nil {
 			c := at.member(p.name)
-			c.before, c.refused = p.rule, new.closed
+			c.before, c.refused = p.rule, next.closed
 			w.add(c)
 		}
 	}

@@ -141,6 +141,9 @@ func (f *finder) offenders(ctx context.Context, stored string, s Step, found *Fi
 		return err
 	}
 	found.Problem, found.Count = "break the validator", count
+	if count == 1 {
+		found.Problem = "breaks the validator"
+	}
 	for _, doc := range first {
 		items := broken(asked, doc)
 		if len(items) == 0 {

@@ -21,12 +21,12 @@ func admitsAll(next, before bson.Raw) bool {
 	if alternatives := alternativesOf(next); alternatives != nil {
 		return slices.ContainsFunc(alternatives, func(one bson.Raw) bool { return admitsAll(one, before) })
 	}
-	new, ok := ruleOf(next)
+	after, ok := ruleOf(next)
 	old, known := ruleOf(before)
 	if !known { // it may take anything
 		old, _ = ruleOf(nil)
 	}
-	return ok && old.implies(new)
+	return ok && old.implies(after)
 }
 
 // alternativesOf returns those of a validator that is an $or of others alone, as

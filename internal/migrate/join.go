@@ -10,23 +10,23 @@ import (
 // eitherOf returns a validator that takes every document that one of two takes;
 // nil where that is every document.
 func eitherOf(next, before bson.Raw) bson.Raw {
-	new, ok := ruleOf(next)
+	after, ok := ruleOf(next)
 	old, known := ruleOf(before)
 	if !ok || !known {
 		return encoded(bson.D{{Key: "$or", Value: bson.A{next, before}}})
 	}
-	return new.join(old).validator()
+	return after.join(old).validator()
 }
 
 // keeping returns the validator next, but that it still takes the fields which
 // only the validator before knows.
 func keeping(next, before bson.Raw) bson.Raw {
-	new, ok := ruleOf(next)
+	after, ok := ruleOf(next)
 	old, known := ruleOf(before)
-	if !ok || !known || len(removedFields(new, old)) == 0 {
+	if !ok || !known || len(removedFields(after, old)) == 0 {
 		return next
 	}
-	return new.keep(old).validator()
+	return after.keep(old).validator()
 }
 
 // join returns a rule that every value keeps which keeps r or other. Values of a
@@ -164,7 +164,7 @@ func (r *rule) keep(old *rule) *rule {
 	kept.raw, kept.properties = nil, nil
 	for _, p := range r.properties {
 		if before := old.property(p.name); before != nil {
-			p.rule = p.rule.keep(before)
+			p.rule = p.keep(before)
 		}
 		kept.properties = append(kept.properties, p)
 	}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -20,7 +19,7 @@ const structureTimeout = time.Hour
 
 // CreateCollection makes a collection with a validator, nil for none. It does
 // nothing where the collection is there with that validator already, and fails
-// with AlreadyThere where it is there with another.
+// where it is there with another.
 func (s *Store) CreateCollection(ctx context.Context, name string, validator bson.Raw) error {
 	err := s.restructure(ctx, append(bson.D{{Key: "create", Value: name}}, validated(validator)...))
 	if !hasCode(err, codeNamespaceExists) {
@@ -30,10 +29,35 @@ func (s *Store) CreateCollection(ctx context.Context, name string, validator bso
 	if err != nil {
 		return mapError(ctx, err)
 	}
-	if stored, strict := ValidatorOf(there); !bytes.Equal(stored, validator) || stored != nil && !strict {
+	if stored, strict := ValidatorOf(there); !sameDocument(stored, validator) || stored != nil && !strict {
 		return fault.New(fault.Internal, "the collection %s is there already, with another validator", name)
 	}
 	return nil
+}
+
+// sameDocument compares two documents of which numbers may be of different types.
+func sameDocument(a, b bson.Raw) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	x, errA := a.Elements()
+	y, errB := b.Elements()
+	if errA != nil || errB != nil || len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		if x[i].Key() != y[i].Key() || !sameNested(x[i].Value(), y[i].Value()) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameNested(a, b bson.RawValue) bool {
+	if a.Type == b.Type && (a.Type == bson.TypeEmbeddedDocument || a.Type == bson.TypeArray) {
+		return sameDocument(bson.Raw(a.Value), bson.Raw(b.Value))
+	}
+	return sameValue(a, b)
 }
 
 // DropCollection deletes a collection with all its documents; it does nothing
