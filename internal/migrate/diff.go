@@ -153,16 +153,19 @@ func fieldOf(c *schema.Collection, path string) (field bsonjson.Field, ok bool) 
 // convertible are the types that values can be converted to.
 var convertible = []string{"string", "int", "double", "decimal", "bool", "date", "objectId"}
 
+// storedAs are MongoDB's types of those that are stored as several.
+var storedAs = map[string]typeSet{"int": typesNamed("int", "long"), "double": typesNamed("double", "int", "long")}
+
 // conversion returns the type that the values of a field are to be converted to,
-// empty where they need not be, or cannot.
+// empty where they need not be, or cannot. There is none for null.
 func conversion(change fieldChange) string {
-	before, after := change.before.possible(), change.after.possible()
+	null := typesNamed("null")
+	before, after := change.before.possible()&^null, change.after.possible()&^null
 	if change.dotted || change.many || before.within(after) || before.has(objectType|arrayType) {
 		return ""
 	}
-	after &^= typesNamed("null")
 	for _, name := range convertible {
-		if set := typesNamed(name); after == set || name == "int" && after == typesNamed("int", "long") {
+		if after == typesNamed(name) || after == storedAs[name] {
 			return name
 		}
 	}

@@ -126,6 +126,12 @@ func TestTheSteps(t *testing.T) {
 				"contract: update users: unset age", "contract: set validator users"}},
 		"another type": {[]string{head + "  age: {type: string}\n"}, []string{head + "  age: {type: int}\n"},
 			[]string{"expand: set validator users", "tighten: update users: convert age to int", "tighten: set validator users"}},
+		"no null from now on": {[]string{head + "  age: {type: int, nullable: true}\n"}, []string{head + "  age: {type: int}\n"}, []string{"tighten: set validator users"}},
+		"text that becomes a double": {[]string{head + "  age: {type: string}\n"}, []string{head + "  age: {type: double}\n"},
+			[]string{"expand: set validator users", "tighten: update users: convert age to double", "tighten: set validator users"}},
+		"an int that becomes a double": {[]string{head + "  age: {type: int}\n"}, []string{head + "  age: {type: double}\n"}, []string{"expand: set validator users"}},
+		"fewer words": {[]string{head + "  kind: {type: string, enum: [a, b]}\n"}, []string{head + "  kind: {type: string, enum: [b, c]}\n"},
+			[]string{"expand: set validator users", "tighten: set validator users"}},
 		"looser":  {[]string{head + "  age: {type: int, min: 1}\n"}, []string{head + "  age: {type: int, min: 0}\n"}, []string{"expand: set validator users"}},
 		"tighter": {[]string{head + "  age: {type: int, min: 0}\n"}, []string{head + "  age: {type: int, min: 1}\n"}, []string{"tighten: set validator users"}},
 		"a field within, through a list": {
