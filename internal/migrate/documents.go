@@ -36,6 +36,12 @@ func (r *runner) documents(step Step) error {
 	if err := r.start(step); err != nil {
 		return err
 	}
+	if err := r.find(scanTime, func(ctx context.Context) (err error) {
+		r.kept, err = r.Store.KeepsHistory(ctx, step.Collection)
+		return err
+	}); err != nil {
+		return err
+	}
 	change, pace := step.Change.transformation(), pace{rate: r.Rate, atOnce: cmp.Or(r.atOnce, rangeDocuments)}
 	for size := pace.most(); ; {
 		part, err := r.next(step, change, size)
@@ -112,7 +118,7 @@ func (r *runner) find(limit time.Duration, fn func(context.Context) error) error
 func (r *runner) change(step Step, change store.Transformation, p *part) error {
 	before := *r.record.Point
 	fn := func(ctx context.Context, next *store.MigrationRecord) error {
-		changed, err := r.Store.Transform(ctx, step.Collection, p.ids, change)
+		changed, err := r.transform(ctx, step, change, p.ids)
 		point := before
 		point.Changed += changed
 		if !p.missed {
@@ -131,6 +137,13 @@ func (r *runner) change(step Step, change store.Transformation, p *part) error {
 			p.ids = p.ids[:len(p.ids)/2]
 		}
 	})
+}
+
+func (r *runner) transform(ctx context.Context, step Step, change store.Transformation, ids []bson.RawValue) (int64, error) {
+	if r.kept {
+		return r.Store.TransformKept(ctx, step.Collection, ids, change, r.Who)
+	}
+	return r.Store.Transform(ctx, step.Collection, ids, change)
 }
 
 // tooMuch reports whether a smaller range may succeed.
@@ -171,7 +184,7 @@ func (r *runner) try(step Step, change store.Transformation, ids []bson.RawValue
 	ctx, cancel := context.WithTimeout(r.ctx, saveTime)
 	defer cancel()
 	err := r.InTransaction(ctx, func(ctx context.Context) error {
-		if _, err := r.Store.Transform(ctx, step.Collection, ids, change); err != nil {
+		if _, err := r.transform(ctx, step, change, ids); err != nil {
 			return err
 		}
 		return errProbe

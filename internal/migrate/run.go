@@ -152,6 +152,8 @@ type runner struct {
 	spent int64
 	// changed is set once a step of this run changed documents.
 	changed bool
+	// kept says that the history of the documents of the present step is kept.
+	kept bool
 }
 
 func (r *runner) run() error {

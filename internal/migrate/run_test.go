@@ -1,16 +1,19 @@
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
@@ -237,6 +240,38 @@ func TestDocumentsBehindThePointAreChanged(t *testing.T) {
 	for _, doc := range contents(t, s, "people") {
 		if _, err := doc.LookupErr("title"); err != nil {
 			t.Errorf("the document is not changed: %s", doc)
+		}
+	}
+}
+
+// Where the history of documents is kept, the versions that a step makes are in it,
+// and it follows its collection to another name.
+func TestAStepIsInTheHistoryOfDocuments(t *testing.T) {
+	s := open(t)
+	seed(t, s)
+	model, err := schema.Load(fstest.MapFS{"people.yaml": {Data: []byte("collection: people\nid: string\nhistory: true\nfields: {name: {type: string}}\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people, _ := model.Lookup("people")
+	if err := s.PrepareHistory(t.Context(), people); err != nil {
+		t.Fatal(err)
+	}
+	all := scenario()[1:2]
+	all[0].Up = append(all[0].Up, Step{Kind: RenameCollection, Collection: "people", To: "persons", Risk: Contract})
+	mustUp(t, quick(s), all, "", "0002_count")
+	for _, doc := range contents(t, s, "persons") {
+		entries, _, err := s.History(t.Context(), "persons", doc.Lookup("_id"), 0, 10)
+		want := 2
+		if _, err := doc.LookupErr("skip"); err == nil {
+			want = 1
+		}
+		if err != nil || len(entries) != want {
+			t.Errorf("the document %s has %d versions in its history (%v)", doc, len(entries), err)
+			continue
+		}
+		if newest := entries[0]; newest.Version != doc.Lookup("version").Int64() || !bytes.Equal(newest.Document, doc) || newest.Caller != "ada@test" {
+			t.Errorf("the newest version of %s is %+v", doc, newest)
 		}
 	}
 }

@@ -107,6 +107,12 @@ func (s *Store) renameHistory(ctx context.Context, from, to string) error {
 	return s.structureError(ctx, err)
 }
 
+// KeepsHistory reports whether the versions of a collection's documents are kept.
+func (s *Store) KeepsHistory(ctx context.Context, collection string) (bool, error) {
+	names, err := s.database.ListCollectionNames(ctx, bson.D{{Key: "name", Value: historyOf(collection)}})
+	return len(names) > 0, s.failed(ctx, err)
+}
+
 // historyExpiry is the index by which versions are deleted in time.
 const historyExpiry = "at_1"
 

@@ -190,6 +190,41 @@ func (s *Store) Transform(ctx context.Context, collection string, ids []bson.Raw
 	return result.ModifiedCount, nil
 }
 
+// TransformKept is Transform for a collection whose history is kept: it stores the
+// versions that it makes there, as those of a caller. It is to be called in a
+// transaction.
+func (s *Store) TransformKept(ctx context.Context, collection string, ids []bson.RawValue, t Transformation, caller string) (int64, error) {
+	before := make(map[string]int64, len(ids))
+	q := Query{Collection: collection, Filter: In("_id", ids), Batch: int32(len(ids)) + 1, Projection: Only("version")}
+	err := s.Each(ctx, q, func(doc bson.Raw) error {
+		before[IDKey(doc.Lookup("_id"))], _ = doc.Lookup("version").AsInt64OK()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	changed, err := s.Transform(ctx, collection, ids, t)
+	if err != nil || changed == 0 {
+		return changed, err
+	}
+	var entries []HistoryEntry
+	q.Projection = nil
+	err = s.Each(ctx, q, func(doc bson.Raw) error {
+		id := doc.Lookup("_id")
+		if version, _ := doc.Lookup("version").AsInt64OK(); version != before[IDKey(id)] {
+			doc = slices.Clone(doc)
+			entries = append(entries, HistoryEntry{
+				ID: doc.Lookup("_id"), Version: version, At: doc.Lookup("updatedAt"), Operation: "update", Caller: caller, Document: doc,
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return changed, s.AddHistory(ctx, collection, entries)
+}
+
 // both is the filter of the documents that match two, of which the second may be
 // nil.
 func both(a, b bson.Raw) bson.Raw {
