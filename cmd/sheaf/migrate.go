@@ -149,7 +149,7 @@ func (a *app) tellDone(did string, names []string, err error) error {
 // explainRun says where a run stopped, and what to do about it.
 func explainRun(err error) error {
 	if stopped, ok := errors.AsType[*migrate.Stopped](err); ok {
-		return fmt.Errorf("%s; what is done stays, and the same command again goes on from there", stopped)
+		return errors.New(stopped.Error() + "; what is done stays, and the same command again goes on from there")
 	}
 	if _, ok := errors.AsType[*migrate.FoundError](err); ok {
 		return fmt.Errorf("%w\nnothing was changed", err)
