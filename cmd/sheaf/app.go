@@ -19,6 +19,7 @@ type grammar struct {
 
 	Serve   serveCommand   `cmd:"" help:"Serve the collections of the schema folder over HTTP."`
 	Migrate migrateCommand `cmd:"" help:"Change the database by migration files, step by step."`
+	Dev     devCommand     `cmd:"" help:"Serve while schema files are written: apply what is safe, and tell what is not."`
 	Schema  schemaCommand  `cmd:"" help:"Check and show schema files."`
 	Import  importCommand  `cmd:"" help:"Import the documents of a JSON or NDJSON file into a collection."`
 	Keys    keysCommand    `cmd:"" help:"Create, list, revoke and rotate API keys."`

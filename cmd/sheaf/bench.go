@@ -175,7 +175,7 @@ func startSelf(ctx context.Context, schema, database string, server *mongod.Serv
 		return nil, err
 	}
 	return bench.Start(ctx, "sheaf", program, []string{"serve"}, []string{"Authorization: Bearer " + key}, []string{
-		"SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0", "SHEAF_SCHEMA=" + schema,
+		"SHEAF_ENV=production", "SHEAF_MIGRATE=auto", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0", "SHEAF_SCHEMA=" + schema,
 		"MONGODB_URI=" + server.URI(), "MONGODB_DATABASE=" + database,
 	}, server.PID())
 }

@@ -91,7 +91,7 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(ctx)) }()
-	if _, err := db.Store.Provision(ctx, model); err != nil {
+	if err := a.prepare(ctx, db, model, silent{}); err != nil {
 		return err
 	}
 	started := time.Now()

@@ -52,7 +52,7 @@ func startKeyed(t *testing.T, more ...string) *keyed {
 	write(t, filepath.Join(folder, "users.yaml"), "collection: users\nfields:\n  name: {type: string}\n")
 	write(t, filepath.Join(folder, "posts.yaml"), "collection: posts\nfields:\n  title: {type: string}\n")
 	s := &keyed{t: t, environ: append([]string{
-		"MONGODB_URI=" + server.URI(), "SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0",
+		"MONGODB_URI=" + server.URI(), "SHEAF_ENV=production", "SHEAF_MIGRATE=auto", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0",
 		"SHEAF_SCHEMA=" + folder, "SHEAF_AUTH_KEY_LIFETIME=100ms", "SHEAF_DRAIN_DELAY=0s",
 	}, more...)}
 	ctx, stop := context.WithCancel(context.Background())

@@ -39,7 +39,7 @@ func (c *seedCommand) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(ctx)) }()
-	if _, err := db.Store.Provision(ctx, model); err != nil {
+	if err := a.prepare(ctx, db, model, silent{}); err != nil {
 		return err
 	}
 	counts, err := set.Store(ctx, engine.New(db.Store, model), db.Store)

@@ -23,35 +23,40 @@ func (c *serveCommand) Run(ctx context.Context, a *app) error {
 	if err := a.settledDatabase(); err != nil {
 		return err
 	}
+	if err := a.openLog(ctx); err != nil {
+		return err
+	}
+	return a.runService(ctx, logTeller{a.log}, observe.Log(a.log, a.config.Log.SlowThreshold))
+}
+
+// runService opens the database and serves until ctx is cancelled.
+func (a *app) runService(ctx context.Context, told teller, subscribers ...observe.Subscriber) error {
 	tuneCollector()
 	model, err := a.loadSchema("")
 	if err != nil {
 		return err
 	}
-	if err := a.openLog(ctx); err != nil {
-		return err
-	}
-	observer := observe.New(observe.Log(a.log, a.config.Log.SlowThreshold))
+	observer := observe.New(subscribers...)
 	database, err := a.openDatabase(ctx, true, observer)
 	if err != nil {
 		return err
 	}
-	err = a.serve(ctx, model, database, observer)
+	err = a.serve(ctx, model, database, observer, told)
 	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
 }
 
 // serve prepares the database for the model and answers requests; a model that
 // the schema files come to hold takes its place. It ends when ctx does, and with an
 // error when the private mongod ends before.
-func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer) error {
-	if err := a.prepare(ctx, db, model); err != nil {
+func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer, told teller) error {
+	if err := a.prepare(ctx, db, model, told); err != nil {
 		return err
 	}
 	who, err := a.authenticator(ctx, db.Store)
 	if err != nil {
 		return err
 	}
-	keeper := a.keeper(engine.New(db.Store, model), db)
+	keeper := a.keeper(engine.New(db.Store, model), db, told)
 	service := api.New(keeper.Engine, api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,

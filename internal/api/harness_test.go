@@ -15,6 +15,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/openapi"
 	"github.com/sheafdb/sheaf/internal/openapi/openapitest"
@@ -110,7 +111,7 @@ func startOn(t *testing.T, model *schema.Model, uri, db string, observer *observ
 // provide makes the database and the checker ready for a model.
 func (s *service) provide(model *schema.Model) {
 	s.t.Helper()
-	if _, err := s.store.Provision(s.t.Context(), model); err != nil {
+	if _, err := migrate.Ready(s.t.Context(), migrate.Options{Store: s.store, Who: "test"}, model); err != nil {
 		s.t.Fatal(err)
 	}
 	document, err := openapi.Document(openapi.Info{Version: "test"}, model, api.Routes())

@@ -16,6 +16,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
@@ -173,7 +174,7 @@ func TestTheValidatorOfMongoDBIsTheSecondLine(t *testing.T) {
 	const lax = "collection: things\nid: string\nfields:\n  n: {type: int}\n  o: {type: object, fields: {a: {type: array, items: {type: string}}}}\n"
 	const strict = "collection: things\nid: string\nfields:\n  n: {type: int, max: 5}\n  r: {type: string, required: true}\n  o: {type: object, fields: {a: {type: array, items: {type: string, max_length: 1}}}}\n"
 	s := start(t, load(t, fileMap("things", lax)))
-	if _, err := s.store.Provision(t.Context(), load(t, fileMap("things", strict))); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s.store, Who: "test"}, load(t, fileMap("things", strict))); err != nil {
 		t.Fatal(err)
 	}
 	a := s.do("POST", "/v1/things", `{"id":"a","n":6,"o":{"a":["x","yy"]}}`).is(422)

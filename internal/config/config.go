@@ -93,6 +93,7 @@ type MongoDB struct {
 
 // Migrations is where the migration files are, and how they are carried out.
 type Migrations struct {
+	Mode   string `name:"migrate" env:"SHEAF_MIGRATE" default:"auto" production:"check" oneof:"auto,check,off" help:"What a service does where the database is not as the schema files say: auto carries out the steps that are safe, check refuses to serve from a database that is behind and says what to run, off looks at nothing."`
 	Folder string `name:"migrations" env:"SHEAF_MIGRATIONS" default:"migrations" help:"Folder of the migration files."`
 	Rate   int    `name:"migrate-rate" env:"SHEAF_MIGRATE_RATE" default:"0" production:"5000" min:"0" max:"1000000" help:"Most documents a second that a step of a migration goes over, so that the service has the database too; 0 for no bound."`
 }
@@ -103,6 +104,13 @@ type Log struct {
 	Level         string        `name:"log-level" env:"SHEAF_LOG_LEVEL" default:"debug" test:"warn" production:"info" oneof:"debug,info,warn,error" help:"Least level that is written; debug has a line a database command."`
 	SlowThreshold time.Duration `name:"slow-threshold" env:"SHEAF_SLOW_THRESHOLD" default:"100ms" min:"0s" max:"1h" help:"A request or database command that takes this long is logged at warn; 0s for none."`
 }
+
+// What a service does where the database is not as the schema files say.
+const (
+	MigrateAuto  = "auto"
+	MigrateCheck = "check"
+	MigrateOff   = "off"
+)
 
 // Profile is the kind of place that the service runs in.
 type Profile string

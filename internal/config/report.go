@@ -45,6 +45,13 @@ type Report struct {
 // Warnings are sentences for the log: what works and is likely not meant.
 func (r *Report) Warnings() []string { return r.warnings }
 
+// Given reports whether the setting of a flag was given, rather than a default or
+// the profile's.
+func (r *Report) Given(flag string) bool {
+	from := r.value(flag).From
+	return from != FromDefault && from != FromProfile
+}
+
 // Err returns every problem as a *Problems, nil for none.
 func (r *Report) Err() error {
 	if len(r.problems) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
@@ -44,7 +45,7 @@ func start(t *testing.T) (*engine.Engine, *store.Store, *schema.Collection) {
 
 func provision(t *testing.T, e *engine.Engine, s *store.Store) {
 	t.Helper()
-	if _, err := s.Provision(t.Context(), e.Model()); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, e.Model()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -32,7 +33,7 @@ func BenchmarkInclude(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close(context.Background()) })
-	if _, err := s.Provision(b.Context(), model); err != nil {
+	if _, err := migrate.Ready(b.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 		b.Fatal(err)
 	}
 	e := engine.New(s, model)

@@ -14,6 +14,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
@@ -49,7 +50,7 @@ func instances(t *testing.T, model *schema.Model, n int) ([]*engine.Engine, *sto
 		}
 		t.Cleanup(func() { _ = s.Close(context.Background()) })
 		if i == 0 {
-			if _, err := s.Provision(t.Context(), model); err != nil {
+			if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 				t.Fatal(err)
 			}
 		}

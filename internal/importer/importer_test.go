@@ -21,6 +21,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/bsonjson"
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/importer"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
@@ -66,7 +67,7 @@ func newTargetIn(t *testing.T, folder fstest.MapFS) *target {
 			t.Error(err)
 		}
 	})
-	if _, err := s.Provision(t.Context(), model); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 		t.Fatal(err)
 	}
 	return &target{t: t, uri: uri, database: database, store: s, collection: model.Collections[0], now: time.UnixMilli(1_700_000_000_000)}

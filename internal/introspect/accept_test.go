@@ -12,6 +12,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
@@ -83,7 +84,7 @@ func told(item fault.Item, limits []string) bool {
 // has an id of the kind.
 func (o *others) holdServed(p pulled) {
 	o.Helper()
-	if _, err := o.store.Provision(o.Context(), p.Model); err != nil {
+	if _, err := migrate.Ready(o.Context(), migrate.Options{Store: o.store, Who: "test"}, p.Model); err != nil {
 		o.Fatal(err)
 	}
 	e := engine.New(o.store, p.Model)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/introspect"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
@@ -285,7 +286,7 @@ indexes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.store.Provision(t.Context(), model); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: o.store, Who: "test"}, model); err != nil {
 		t.Fatal(err)
 	}
 	p := o.pull(1000)
@@ -298,8 +299,8 @@ indexes:
 	if fmt.Sprint(got.Indexes) != fmt.Sprint(want.Indexes) {
 		t.Errorf("the indexes are %v, not %v\n%s", got.Indexes, want.Indexes, p.text(t, "c"))
 	}
-	if report, err := o.store.Provision(t.Context(), p.Model); err != nil || !report.Empty() {
-		t.Errorf("made ready again: %+v (%v)", report, err)
+	if r, err := migrate.Ready(t.Context(), migrate.Options{Store: o.store, Who: "test"}, p.Model); err != nil || len(r.Done) > 0 {
+		t.Errorf("made ready again: %+v (%v)", r, err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -56,7 +57,7 @@ func serveWithin(t *testing.T, limit time.Duration, uri string, options store.Op
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Provision(t.Context(), model); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(api.New(engine.New(s, model), api.Options{

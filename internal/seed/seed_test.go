@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/seed"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -54,7 +55,7 @@ func newGarden(t *testing.T) *garden {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	if _, err := s.Provision(t.Context(), model); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 		t.Fatal(err)
 	}
 	return &garden{t, model, s, engine.New(s, model)}

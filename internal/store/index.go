@@ -26,20 +26,6 @@ func indexSpec(index schema.Index) bson.D {
 	return spec
 }
 
-// missingIndexes returns those that do not exist as they should. One that may
-// differ from what exists is among them: MongoDB is the judge of that.
-func missingIndexes(wanted []schema.Index, existing []bson.Raw) []schema.Index {
-	return slices.DeleteFunc(slices.Clone(wanted), func(index schema.Index) bool {
-		return slices.ContainsFunc(existing, func(e bson.Raw) bool { return sameIndex(e, index) })
-	})
-}
-
-// sameIndex reports whether an index as listIndexes shows it is surely the
-// wanted one, whatever its name.
-func sameIndex(existing bson.Raw, wanted schema.Index) bool {
-	return SameIndex(existing, IndexSpec(wanted))
-}
-
 // SameIndex reports whether two indexes, each as createIndexes takes it or
 // listIndexes shows it, are surely the same but for their names.
 func SameIndex(a, b bson.Raw) bool {
@@ -184,17 +170,4 @@ func sameValue(a, b bson.RawValue) bool {
 		return n == m
 	}
 	return a.Type == b.Type && bytes.Equal(a.Value, b.Value)
-}
-
-// conflicting returns the name of the existing index that is in the way of a
-// wanted one: it has the same name or the same keys.
-func conflicting(existing []bson.Raw, wanted schema.Index) string {
-	keys, _ := bson.Marshal(wanted.Keys)
-	for _, e := range existing {
-		stored, _ := e.Lookup("key").DocumentOK()
-		if name := text(e.Lookup("name")); name == wanted.Name || bytes.Equal(stored, keys) {
-			return name
-		}
-	}
-	return wanted.Name
 }

@@ -8,17 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/sheafdb/sheaf/internal/fault"
-	"github.com/sheafdb/sheaf/internal/schema"
 )
-
-// shard makes a cluster distribute a collection by its shard key. It does
-// nothing on a replica set.
-func (p *provision) shard(ctx context.Context, c *schema.Collection, _ bool) error {
-	if c.ShardKey == nil || !p.store.sharded {
-		return nil
-	}
-	return p.store.ShardCollection(ctx, c.Name, c.ShardKey.Keys)
-}
 
 // ShardCollection makes a cluster distribute a collection by a key. It does
 // nothing where that is so already; another key is an error, as MongoDB can

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
@@ -47,13 +48,11 @@ func model(t *testing.T, files map[string]string) *schema.Model {
 	return m
 }
 
-func provision(t *testing.T, s *store.Store, m *schema.Model) store.Report {
+func provision(t *testing.T, s *store.Store, m *schema.Model) {
 	t.Helper()
-	report, err := s.Provision(t.Context(), m)
-	if err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, m); err != nil {
 		t.Fatal(err)
 	}
-	return report
 }
 
 func insert(t *testing.T, s *store.Store, collection string, doc bson.D) {
@@ -235,51 +234,6 @@ func TestIDsAreUniqueAndRise(t *testing.T) {
 	}
 	if id, err := two.NextID(t.Context(), "c"); id != 1_000_001 || err != nil {
 		t.Errorf("after a raise: %d, %v", id, err)
-	}
-}
-
-const plain = "id: int\nfields:\n  a: {type: int, unique: true}\n  b: {type: date}\nindexes:\n  - {keys: [b]}\n"
-
-func TestProvision(t *testing.T) {
-	t.Parallel()
-	uri, db := testkit.Mongo(t)
-	s := openAt(t, uri, db)
-	m := model(t, map[string]string{"c": plain, "d": plain})
-	var group sync.WaitGroup
-	for range 4 {
-		other := openAt(t, uri, db)
-		group.Go(func() {
-			if _, err := other.Provision(context.Background(), m); err != nil {
-				t.Errorf("at the same time: %v", err)
-			}
-		})
-	}
-	group.Wait()
-	if report := provision(t, s, m); !report.Empty() {
-		t.Errorf("once more: %+v", report)
-	}
-	changed := model(t, map[string]string{"c": plain + "  - {keys: [a, b]}\n", "d": plain})
-	changed2 := provision(t, s, changed)
-	if strings.Join(changed2.Indexes, " ") != "c.a_1_b_1__id_1" || len(changed2.Collections) > 0 {
-		t.Errorf("with one index more: %+v", changed2)
-	}
-	_, err := s.Provision(t.Context(), model(t, map[string]string{"c": strings.Replace(plain, "a: {type: int, unique: true}", "a: {type: int, required: true, unique: true}", 1)}))
-	if err == nil || !strings.Contains(err.Error(), "differs from the existing index") {
-		t.Errorf("an index that differs: %v", err)
-	}
-}
-
-func TestProvisionRefusesAUniqueIndexThatCannotHold(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	insert(t, s, "c", bson.D{{Key: "_id", Value: int64(1)}, {Key: "a", Value: int64(1)}})
-	insert(t, s, "c", bson.D{{Key: "_id", Value: int64(2)}, {Key: "a", Value: int64(1)}})
-	_, err := s.Provision(t.Context(), model(t, map[string]string{"c": plain, "d": plain}))
-	if !fault.Is(err, fault.DuplicateKey) || !strings.Contains(err.Error(), "collection c: the unique index") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := s.Provision(t.Context(), model(t, map[string]string{"d": plain})); err != nil {
-		t.Errorf("the other collection: %v", err)
 	}
 }
 

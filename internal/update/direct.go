@@ -32,6 +32,8 @@ func (u *Update) Direct(now time.Time) (Direct, bool) {
 			return Direct{}, false
 		}
 	}
+	// A document of others gets what it lacks on the way on which it is looked at.
+	d.guard = append(d.guard, element{"createdAt", documentOf([]element{{"$type", bsonjson.StringValue("date")}})})
 	d.put("$inc", "version", bsonjson.IntValue(1))
 	d.put("$set", "updatedAt", bsonjson.DateValue(now))
 	update := make([]element, len(d.operators))

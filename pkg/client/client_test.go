@@ -18,6 +18,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/fault"
+	"github.com/sheafdb/sheaf/internal/migrate"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -51,7 +52,7 @@ func serve(t *testing.T, example string) *httptest.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	if _, err := s.Provision(t.Context(), model); err != nil {
+	if _, err := migrate.Ready(t.Context(), migrate.Options{Store: s, Who: "test"}, model); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(api.New(engine.New(s, model), api.Options{
