@@ -180,7 +180,8 @@ func (l *Lease) InTransaction(ctx context.Context, fn func(context.Context) erro
 // Release lets others have the lease.
 func (l *Lease) Release(ctx context.Context) error {
 	defer l.session.EndSession(ctx)
-	err := l.update(ctx, bson.D{{Key: "expiresAt", Value: "$$NOW"}, {Key: "who", Value: ""}})
+	// The session goes on to be used by others of this process: nobody is to end it.
+	err := l.update(ctx, bson.D{{Key: "expiresAt", Value: "$$NOW"}, {Key: "who", Value: ""}, {Key: "session", Value: "$$REMOVE"}})
 	if errors.Is(err, ErrLeaseLost) {
 		return nil
 	}
