@@ -6,7 +6,7 @@ SCHEMA   ?= examples/blog/schema
 LISTEN   ?= 127.0.0.1:8080
 FUZZTIME ?= 10s
 GROWTH   ?=
-BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --tasks import,export --rounds 5
+BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --tasks import,export,export-unordered --rounds 5
 
 .DEFAULT_GOAL := help
 

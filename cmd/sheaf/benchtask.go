@@ -16,12 +16,12 @@ import (
 
 // taskFlags are those of the command lines that are measured.
 type taskFlags struct {
-	Tasks     []string `name:"tasks" placeholder:"TASK" help:"With --self: run these command lines too, beside loops of the driver alone where --against has them: import, export."`
+	Tasks     []string `name:"tasks" placeholder:"TASK" help:"With --self: run these command lines too, beside loops of the driver alone where --against has them: import, export, export-unordered. The last two are the same export, beside a cursor in the order of ids, as an export goes, and beside one without an order."`
 	TaskSizes []int    `name:"task-sizes" default:"10000,200000,1000000" help:"Documents of the tasks."`
 }
 
 // tasks are the command lines that can be measured, in their order.
-var tasks = map[string]func(*taskBench, int) (bench.TaskRow, error){"import": (*taskBench).imports, "export": (*taskBench).exports}
+var tasks = map[string]func(*taskBench, int) (bench.TaskRow, error){"import": (*taskBench).imports, "export": (*taskBench).exports, "export-unordered": (*taskBench).exportsUnordered}
 
 // taskBench runs command lines on a private mongod.
 type taskBench struct {
@@ -120,8 +120,18 @@ func (b *taskBench) rounds(own, bare func() error) error {
 
 var exportTook = regexp.MustCompile(`in ([0-9.]+)s`)
 
-// exports measures an export, beside a cursor that reads the same documents.
+// exports measures an export, beside a cursor that reads the same documents in the
+// same order.
 func (b *taskBench) exports(size int) (bench.TaskRow, error) {
+	return b.exportsBeside("export", size, "read", "by-id")
+}
+
+// exportsUnordered measures it beside a cursor that takes the documents as they lie.
+func (b *taskBench) exportsUnordered(size int) (bench.TaskRow, error) {
+	return b.exportsBeside("export-unordered", size, "read")
+}
+
+func (b *taskBench) exportsBeside(task string, size int, loop ...string) (bench.TaskRow, error) {
 	file := filepath.Join(b.folder, "items.ndjson")
 	err := bench.WriteItems(file, size)
 	if err == nil {
@@ -132,24 +142,24 @@ func (b *taskBench) exports(size int) (bench.TaskRow, error) {
 	for round := 0; err == nil && round < 2*b.Rounds; round++ {
 		if round%2 == 0 {
 			var took float64
-			if took, err = b.loop("task_export", "read"); b.Against != "" {
+			if took, err = b.loop("task_export", loop...); b.Against != "" {
 				against = append(against, took)
 			}
 			continue
 		}
-		var task bench.Task
-		if task, err = b.sheaf("task_export", "export", bench.Items, os.DevNull); err != nil {
+		var ran bench.Task
+		if ran, err = b.sheaf("task_export", "export", bench.Items, os.DevNull); err != nil {
 			break
 		}
-		match := exportTook.FindStringSubmatch(task.Stderr)
+		match := exportTook.FindStringSubmatch(ran.Stderr)
 		if match == nil {
-			return bench.TaskRow{}, fmt.Errorf("an export printed %q", task.Stderr)
+			return bench.TaskRow{}, fmt.Errorf("an export printed %q", ran.Stderr)
 		}
 		took, _ := strconv.ParseFloat(match[1], 64)
-		seconds, memory = append(seconds, took), max(memory, task.Memory)
+		seconds, memory = append(seconds, took), max(memory, ran.Memory)
 	}
 	if err != nil {
 		return bench.TaskRow{}, err
 	}
-	return bench.NewTaskRow("export", size, seconds, against, memory), store.Drop(b.ctx, b.server.URI(), "task_export")
+	return bench.NewTaskRow(task, size, seconds, against, memory), store.Drop(b.ctx, b.server.URI(), "task_export")
 }

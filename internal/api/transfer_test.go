@@ -275,3 +275,23 @@ func TestAnImportThatIsNotReadEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesOfTransfers holds that an export shows what a list would, and that an
+// import, which rules are not held against document by document, is for those
+// alone who may do all.
+func TestRulesOfTransfers(t *testing.T) {
+	g := notes(t)
+	g.do("GET", "/v1/notes/_export?select=title", "", admin).is(200).has("a draft", "b draft")
+	g.do("GET", "/v1/notes/_export?select=title", "", ada).is(200).has("a draft", "a out").lacks("b draft", "b out")
+	g.do("GET", "/v1/notes/_export", "", nobody).is(200).lacks("draft")
+	const note = `{"id":50,"title":"new","ownerId":"ada","rating":1}`
+	for _, caller := range []string{ada, reader, nobody} {
+		for _, mode := range []string{"create", "upsert", "merge"} {
+			g.do("POST", "/v1/notes/_import?mode="+mode, note, caller).problem(403, "forbidden")
+		}
+	}
+	g.do("GET", "/v1/notes/50", "", admin).is(404)
+	for _, mode := range []string{"create", "upsert", "merge"} {
+		g.do("POST", "/v1/notes/_import?mode="+mode, note, admin).is(200).has(`"complete":true,"read":1`, `"refused":0`)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // the driver, on documents that are BSON already and stay it. Each prints how
 // many seconds it took.
 
-// runLoop runs one: insert COUNT, or read, on the collection of the items in
+// runLoop runs one: insert COUNT, read, or read by-id, on the collection of the items in
 // MONGODB_DATABASE.
 func runLoop(ctx context.Context, client *mongo.Client, args []string) error {
 	items := client.Database(os.Getenv("MONGODB_DATABASE")).Collection("bench_items")
@@ -33,7 +33,9 @@ func runLoop(ctx context.Context, client *mongo.Client, args []string) error {
 		}
 		took, err = insertLoop(ctx, items, count)
 	case len(args) == 1 && args[0] == "read":
-		took, err = readLoop(ctx, items)
+		took, err = readLoop(ctx, items, options.Find())
+	case len(args) == 2 && args[0] == "read" && args[1] == "by-id":
+		took, err = readLoop(ctx, items, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	default:
 		return fmt.Errorf("there is no loop %q", args)
 	}
@@ -79,9 +81,9 @@ func readyItem(i int) bson.Raw {
 }
 
 // readLoop reads every document by one cursor.
-func readLoop(ctx context.Context, items *mongo.Collection) (time.Duration, error) {
+func readLoop(ctx context.Context, items *mongo.Collection, o *options.FindOptionsBuilder) (time.Duration, error) {
 	began := time.Now()
-	cursor, err := items.Find(ctx, bson.D{})
+	cursor, err := items.Find(ctx, bson.D{}, o)
 	if err != nil {
 		return 0, err
 	}
