@@ -3,6 +3,7 @@ package importer_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func (g *target) outcomes(text string, want ...importer.Outcome) {
 		}
 		got = append(got, r.Outcome)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
+	if !slices.Equal(got, want) {
 		g.t.Fatalf("outcomes %v, want %v; refused: %+v", got, want, g.refusals)
 	}
 }

@@ -97,7 +97,7 @@ func (g *generator) schema() string {
 func (g *generator) drawFields(depth int) map[string]any {
 	fields := map[string]any{}
 	for i := range 3 + g.IntN(8) {
-		var typ any = fieldTypes[g.IntN(len(fieldTypes))]
+		typ := fieldTypes[g.IntN(len(fieldTypes))]
 		switch {
 		case depth > 0 && g.IntN(4) == 0:
 			typ = g.drawFields(depth - 1)
