@@ -47,10 +47,6 @@ func importDocuments(x *exchange) error {
 		return err
 	}
 	defer t.close()
-	// The answer begins while the body still comes.
-	if err := t.control.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	lines := &resultLines{transfer: t, onlyRefused: onlyRefused}
 	counts, err := x.service.engine.Import(t.ctx, importer.Options{
 		Collection: c, Mode: mode, Input: http.MaxBytesReader(nil, bodyOf{t}, limit), MaxText: int(x.service.options.BodyLimit),
@@ -139,6 +135,12 @@ func (l *resultLines) requestID() string {
 func (l *resultLines) flush() {
 	if l.gone != nil || len(l.buffer) == 0 {
 		return
+	}
+	if !l.transfer.duplex {
+		// The answer begins while the body still comes. What has no connection has
+		// no duplex either.
+		l.transfer.duplex = true
+		_ = l.transfer.control.EnableFullDuplex()
 	}
 	header := l.transfer.exchange.Header()
 	header["Content-Type"] = []string{mediaLines}

@@ -54,6 +54,11 @@ type transfer struct {
 
 	mu   sync.Mutex
 	over bool
+	// reading is held while the body is read, ended is set at its end.
+	reading sync.Mutex
+	ended   bool
+	// duplex is set where the answer began before the end of the body.
+	duplex bool
 }
 
 // transfer makes one of the request, unless there are as many as there may be. It
@@ -76,12 +81,37 @@ func (t *transfer) close() {
 	t.mu.Lock()
 	t.over = true
 	t.mu.Unlock()
+	if !t.reading.TryLock() {
+		_ = t.control.SetReadDeadline(time.Unix(1, 0)) // who reads is to end
+		t.reading.Lock()
+	}
+	defer t.reading.Unlock()
+	switch {
+	case t.ended || t.exchange.request.Body == http.NoBody:
+		_ = t.control.SetReadDeadline(time.Time{})
+	case t.duplex && !t.drain():
+		t.exchange.broken = true
+	case !t.duplex:
+		_ = t.control.SetReadDeadline(time.Now().Add(dropTime))
+	}
 	_ = t.control.SetWriteDeadline(time.Time{}) // what writes no connection has none
 	<-t.exchange.service.transfers
 }
 
+// drain reads the rest of the body, if that is little: net/http does not bear that
+// the end is met after the handler of an answer in full duplex.
+func (t *transfer) drain() bool {
+	_ = t.control.SetReadDeadline(time.Now().Add(dropTime))
+	_, err := io.CopyN(io.Discard, t.exchange.request.Body, drainBytes)
+	return errors.Is(err, io.EOF)
+}
+
+const drainBytes = 256 << 10
+
 // Read reads the body. It fails where nothing comes for too long.
 func (t *transfer) Read(p []byte) (int, error) {
+	t.reading.Lock()
+	defer t.reading.Unlock()
 	t.mu.Lock()
 	if t.over { // the connection may serve the next request
 		t.mu.Unlock()
@@ -89,7 +119,9 @@ func (t *transfer) Read(p []byte) (int, error) {
 	}
 	_ = t.control.SetReadDeadline(time.Now().Add(t.idle))
 	t.mu.Unlock()
-	return t.exchange.request.Body.Read(p)
+	n, err := t.exchange.request.Body.Read(p)
+	t.ended = errors.Is(err, io.EOF)
+	return n, err
 }
 
 // errTransferGone tells that the client takes no more.
