@@ -36,19 +36,19 @@ func (a *app) runService(ctx context.Context, told teller, subscribers ...observ
 	if err != nil {
 		return err
 	}
-	observer := observe.New(subscribers...)
-	database, err := a.openDatabase(ctx, true, observer)
+	seen := newInstruments(subscribers)
+	database, err := a.openDatabase(ctx, true, seen.observer)
 	if err != nil {
 		return err
 	}
-	err = a.serve(ctx, model, database, observer, told)
+	err = a.serve(ctx, model, database, seen, told)
 	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
 }
 
 // serve prepares the database for the model and answers requests; a model that
 // the schema files come to hold takes its place. It ends when ctx does, and with an
 // error when the private mongod ends before.
-func (a *app) serve(ctx context.Context, model *schema.Model, db *database, observer *observe.Observer, told teller) error {
+func (a *app) serve(ctx context.Context, model *schema.Model, db *database, seen *instruments, told teller) error {
 	if err := a.prepare(ctx, db, model, told); err != nil {
 		return err
 	}
@@ -57,6 +57,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		return err
 	}
 	keeper := a.keeper(engine.New(db.Store, model), db, told)
+	seen.watch(db.Store, keeper.Engine, keeper)
 	service := api.New(keeper.Engine, api.Options{
 		BodyLimit: int64(a.config.HTTP.BodyLimit),
 		Timeout:   a.config.HTTP.RequestTimeout,
@@ -73,7 +74,8 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, obse
 		Unindexed: api.Policy(a.config.HTTP.Unindexed),
 		Stale:     keeper.Stale,
 		Version:   versionName(),
-		Observer:  observer,
+		Observer:  seen.observer,
+		Metrics:   seen.metrics.Handler(),
 		Log:       a.log,
 	})
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -136,12 +136,14 @@ func (x *exchange) identify(r *http.Request) context.Context {
 	}
 	x.set("X-Request-Id", id)
 	x.Header()["X-Content-Type-Options"] = nosniff
-	if parent := r.Header.Get("Traceparent"); parent != "" {
-		if child, ok := childTrace(parent); ok {
-			x.set("Traceparent", child)
-		}
+	ctx, trace := x.service.options.Observer.Begin(observe.WithRequestID(r.Context(), id), r)
+	if parent := r.Header.Get("Traceparent"); trace == "" && parent != "" {
+		trace, _ = childTrace(parent)
 	}
-	return observe.WithRequestID(r.Context(), id)
+	if trace != "" {
+		x.set("Traceparent", trace)
+	}
+	return ctx
 }
 
 // newRequestID returns 128 random bits as text. They need be unique, not secret.

@@ -57,6 +57,17 @@ func (x *exchange) sendStatic(media string, body []byte) error {
 	return nil
 }
 
+// metrics answers with the metrics of the instance, for Prometheus.
+func metrics(x *exchange) error {
+	handler := x.service.options.Metrics
+	if handler == nil {
+		return fault.New(fault.UnknownRoute, "the metrics are not at this address")
+	}
+	x.Header().Set("Cache-Control", "no-store")
+	handler.ServeHTTP(x, x.request)
+	return nil
+}
+
 // documentCache keeps the OpenAPI document of the model that serves.
 type documentCache struct {
 	mu    sync.Mutex

@@ -50,6 +50,8 @@ type Options struct {
 	// Version is that of the program, for the OpenAPI document.
 	Version  string
 	Observer *observe.Observer
+	// Metrics answers at /metrics; nil where that is not here.
+	Metrics http.Handler
 	// Log gets panics alone; requests are the Observer's.
 	Log *slog.Logger
 }
@@ -106,10 +108,11 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish answers for a handler that panicked, and emits the request.
 func (s *Service) finish(x *exchange) {
-	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler { //nolint:errorlint // panics are values, compared as net/http does
-			panic(p)
-		}
+	switch p := recover(); {
+	case p == nil:
+	case p == http.ErrAbortHandler: //nolint:errorlint // panics are values, compared as net/http does
+		x.broken = true
+	default:
 		s.options.Log.ErrorContext(x.request.Context(), "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		x.fail(fault.Wrap(fmt.Errorf("panic: %v", p), fault.Internal, "the service failed; the log has the details under this request id"))
 	}

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/reference":           {"internal/fault"},
 	"internal/observe":             {"internal/fault"},
 	"internal/auth":                {"internal/fault"},
+	"internal/metrics":             {"internal/fault", "internal/observe"},
 	"internal/coalesce":            {},
 	"internal/store":               {"internal/fault", "internal/auth", "internal/coalesce", "internal/bsonjson", "internal/schema", "internal/observe"},
 	"internal/engine":              {"internal/fault", "internal/auth", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update", "internal/importer"},
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 	"cmd/sheaf": {
 		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
 		"internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/introspect", "internal/keepalive",
-		"internal/live", "internal/migrate", "internal/mongod",
+		"internal/live", "internal/metrics", "internal/migrate", "internal/mongod",
 		"internal/observe", "internal/query", "internal/schema", "internal/seed", "internal/store",
 	},
 }

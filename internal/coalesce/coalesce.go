@@ -56,6 +56,8 @@ type Limits struct {
 	Queue, QueueBytes int
 	// Timeout bounds a batch whose requests have no deadline.
 	Timeout time.Duration
+	// Sent is told how many requests a batch has that is sent; nil for nobody.
+	Sent func(requests int)
 }
 
 // Call is one request of a batch and its answer.
@@ -217,6 +219,9 @@ func awaits(ctx context.Context, closed <-chan struct{}) bool {
 func (b *Batcher[Req, Resp]) lead() {
 	b.gather()
 	batch := b.take()
+	if b.limits.Sent != nil {
+		b.limits.Sent(len(batch))
+	}
 	b.answer(batch)
 	b.mu.Lock()
 	i := slices.Index(b.flying, len(batch))

@@ -38,6 +38,7 @@ type planCall = coalesce.Call[*plan, []Result]
 func (e *Engine) newGroups() *coalesce.Batcher[*plan, []Result] {
 	limits := coalesce.Limits{
 		InFlight: groupInFlight, Size: groupSize, Bytes: groupBytes, Queue: groupQueue, QueueBytes: groupQueueBytes, Timeout: e.store.Timeout(),
+		Sent: e.store.Batches("transaction"),
 	}
 	weigh := func(p *plan) (size int) {
 		for _, w := range p.writes {

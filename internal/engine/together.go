@@ -50,9 +50,11 @@ func (e *Engine) sharedBy(collection string) *shared {
 		Queue: togetherQueue, QueueBytes: togetherQueueBytes, Timeout: e.store.Timeout(),
 	}
 	weigh := func(op *operation) int { return len(op.document) + len(op.body) }
+	creates, changes := limits, limits
+	creates.Sent, changes.Sent = e.store.Batches("create"), e.store.Batches("change")
 	s, _ := e.shared.LoadOrStore(collection, &shared{
-		creates: coalesce.New(limits, weigh, byModel((*operation).model, e.createBatch)),
-		changes: coalesce.New(limits, weigh, byModel((*operation).model, e.changeBatch)),
+		creates: coalesce.New(creates, weigh, byModel((*operation).model, e.createBatch)),
+		changes: coalesce.New(changes, weigh, byModel((*operation).model, e.changeBatch)),
 	})
 	return s.(*shared)
 }

@@ -5,6 +5,7 @@ package observe
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -54,30 +55,57 @@ type Denial struct {
 	Action, Collection, ID string
 }
 
+// Batch is what several requests can share, as it is sent.
+type Batch struct {
+	// Kind is insert, read, ids, create, change or transaction.
+	Kind string
+	// Requests is how many share it.
+	Requests int
+}
+
 // Subscriber is one who wants to know. A function that is nil is not called.
 // The functions are called by many goroutines at once, and by those that serve
 // the requests: they must not block.
 type Subscriber struct {
+	// Begin is called when a request came; each has a Request at its end. It returns
+	// the context that the request goes on with, and the traceparent (W3C Trace
+	// Context) of the answer, "" for none.
+	Begin   func(context.Context, *http.Request) (context.Context, string)
 	Request func(context.Context, Request)
 	Command func(context.Context, Command)
 	// Unserved is called once for the lists that the same index would mend.
 	Unserved func(context.Context, Unserved)
 	Denial   func(context.Context, Denial)
+	Batch    func(Batch)
+	// Retry is called for a transaction that is begun anew.
+	Retry func(context.Context)
 }
 
 // Observer hands events to its subscribers. A nil *Observer has none, so code
 // emits without asking. It is safe for concurrent use.
 type Observer struct {
+	begins   []func(context.Context, *http.Request) (context.Context, string)
 	requests []func(context.Context, Request)
 	commands []func(context.Context, Command)
 	unserved []func(context.Context, Unserved)
 	denials  []func(context.Context, Denial)
+	batches  []func(Batch)
+	retries  []func(context.Context)
 }
 
 // New returns an Observer of fixed subscribers, called in their order.
 func New(subscribers ...Subscriber) *Observer {
 	o := &Observer{}
 	for _, s := range subscribers {
+		if s.Begin != nil {
+			o.begins = append(o.begins, s.Begin)
+		}
+		if s.Batch != nil {
+			o.batches = append(o.batches, s.Batch)
+		}
+		if s.Retry != nil {
+			o.retries = append(o.retries, s.Retry)
+		}
 		if s.Request != nil {
 			o.requests = append(o.requests, s.Request)
 		}
@@ -92,6 +120,21 @@ func New(subscribers ...Subscriber) *Observer {
 		}
 	}
 	return o
+}
+
+// Begin emits that a request came, and returns the context that it goes on with,
+// and the traceparent of its answer, "" for none.
+func (o *Observer) Begin(ctx context.Context, r *http.Request) (_ context.Context, traceparent string) {
+	if o == nil {
+		return ctx, ""
+	}
+	for _, subscribed := range o.begins {
+		var parent string
+		if ctx, parent = subscribed(ctx, r); parent != "" {
+			traceparent = parent
+		}
+	}
+	return ctx, traceparent
 }
 
 // Request emits a request; ctx is the request's, for its id.
@@ -132,6 +175,29 @@ func (o *Observer) Denial(ctx context.Context, denial Denial) {
 	}
 	for _, subscribed := range o.denials {
 		subscribed(ctx, denial)
+	}
+}
+
+// Batches returns what emits the size of batches of a kind; nil where nobody wants
+// to know.
+func (o *Observer) Batches(kind string) func(requests int) {
+	if o == nil || len(o.batches) == 0 {
+		return nil
+	}
+	return func(requests int) {
+		for _, subscribed := range o.batches {
+			subscribed(Batch{Kind: kind, Requests: requests})
+		}
+	}
+}
+
+// Retry emits that a transaction is begun anew; ctx is that of its request.
+func (o *Observer) Retry(ctx context.Context) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.retries {
+		subscribed(ctx)
 	}
 }
 

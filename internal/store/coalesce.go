@@ -49,8 +49,10 @@ func (s *Store) lane(collection string) *lane {
 	}
 	limits := coalesce.Limits{InFlight: laneInFlight, Size: laneSize, Bytes: laneBytes, Queue: laneQueue, QueueBytes: laneQueueBytes, Timeout: s.timeout}
 	l := &lane{}
+	limits.Sent = s.Batches("insert")
 	l.inserts = coalesce.New(limits, func(doc bson.Raw) int { return len(doc) },
 		func(ctx context.Context, calls []*insertCall) { s.insertBatch(ctx, collection, calls) })
+	limits.Sent = s.Batches("read")
 	limits.QueueBytes = math.MaxInt // what waits are ids
 	l.reads = coalesce.New(limits, func(bson.RawValue) int { return int(l.documentSize.Load()) },
 		func(ctx context.Context, calls []*readCall) { s.readBatch(ctx, collection, l, calls) })

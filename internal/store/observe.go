@@ -17,7 +17,7 @@ import (
 // named returns ctx with the name of the collection that it is used for, so
 // that the command monitor need not copy every command to read it there.
 func (s *Store) named(ctx context.Context, collection string) context.Context {
-	if !s.observed {
+	if s.observer == nil {
 		return ctx
 	}
 	return &namedContext{ctx, collection}
@@ -25,11 +25,15 @@ func (s *Store) named(ctx context.Context, collection string) context.Context {
 
 // requests returns ctx with how many requests share what is done with it.
 func (s *Store) requests(ctx context.Context, n int) context.Context {
-	if !s.observed {
+	if s.observer == nil {
 		return ctx
 	}
 	return context.WithValue(ctx, requestsKey{}, n)
 }
+
+// Batches returns what is told the size of batches of a kind, for the observer; nil
+// where nobody wants to know.
+func (s *Store) Batches(kind string) func(requests int) { return s.observer.Batches(kind) }
 
 type requestsKey struct{}
 

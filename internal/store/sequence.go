@@ -71,7 +71,7 @@ func (s *Store) sequence(collection string) *sequence {
 		return q.(*sequence)
 	}
 	q := &sequence{store: s, collection: collection}
-	q.batcher = coalesce.New(coalesce.Limits{InFlight: 1, Size: maxIDs, Queue: maxIDs, Timeout: s.timeout}, nil, q.allocate)
+	q.batcher = coalesce.New(coalesce.Limits{InFlight: 1, Size: maxIDs, Queue: maxIDs, Timeout: s.timeout, Sent: s.Batches("ids")}, nil, q.allocate)
 	loaded, _ := s.sequences.LoadOrStore(collection, q)
 	return loaded.(*sequence)
 }

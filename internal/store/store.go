@@ -79,7 +79,7 @@ type Store struct {
 	retryTime time.Duration
 	// keyLifetime is how long an answer of Once is kept.
 	keyLifetime time.Duration
-	observed    bool
+	observer    *observe.Observer
 	// sharded is set where the servers are routers of a sharded cluster.
 	sharded   bool
 	coalesces bool
@@ -106,7 +106,7 @@ type Store struct {
 // a server that is older than 6.0, or neither part of a replica set nor of a
 // sharded cluster. No error quotes the connection string.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observed: o.Observer != nil, coalesces: !o.NoCoalescing, slots: newSlotCounter(), queue: newQueue()}
+	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observer: o.Observer, coalesces: !o.NoCoalescing, slots: newSlotCounter(), queue: newQueue()}
 	settings, err := s.clientOptions(o)
 	if err != nil {
 		return nil, err

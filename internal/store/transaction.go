@@ -138,6 +138,7 @@ func (t *transaction) run(fn func(context.Context) error) error {
 		if err == nil || !t.conflict || t.ctx.Err() != nil || !wait.sleep(t.client) {
 			return err
 		}
+		t.store.observer.Retry(t.client)
 	}
 }
 
