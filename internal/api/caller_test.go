@@ -137,7 +137,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 }
 
 func TestOpenRoutesAreAFewThatAreListed(t *testing.T) {
-	want := []string{"docs", "docsAsset", "live", "problem", "problems", "ready"}
+	want := []string{"docs", "docsAsset", "live", "metrics", "problem", "problems", "ready"}
 	var open []string
 	for _, route := range api.Routes() {
 		if route.Audience == openapi.Anybody {
