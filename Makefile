@@ -6,6 +6,7 @@ SCHEMA   ?= examples/blog/schema
 LISTEN   ?= 127.0.0.1:8080
 FUZZTIME ?= 10s
 GROWTH   ?=
+VULN_VERSION ?= v1.9.0
 BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --tasks import,export,export-unordered --rounds 5
 
 .DEFAULT_GOAL := help
@@ -35,6 +36,10 @@ lint: ## Check format and code.
 	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -l cmd internal pkg; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	golangci-lint run
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the program calls (needs vuln.go.dev).
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME.

@@ -149,7 +149,7 @@ var codes = []Info{
 		Remedy:     "Send the same request again after Retry-After, and less at once. Nothing was stored.",
 		RetryAfter: time.Second},
 	{Code: DatabaseUnavailable, Status: 503, Title: "The database cannot be reached",
-		Meaning:    "MongoDB does not answer, has no primary, or is shutting down.",
+		Meaning:    "MongoDB does not answer, has no primary, is shutting down, or its disk is full.",
 		Remedy:     "Send the same request again after Retry-After. A write may or may not have been stored.",
 		RetryAfter: time.Second},
 	{Code: IssuerUnavailable, Status: 503, Title: "The keys of the token's issuer cannot be had",

@@ -17,9 +17,10 @@ import (
 // What clients are told. The driver's own words are for the log.
 const (
 	unavailable   = "the database cannot be reached"
+	noSpace       = "the database has no room left on its disk"
 	timedOut      = "the database did not answer within the time limit"
 	conflicted    = "other writes to the same documents were in the way"
-	tooLarge      = "the document is larger than MongoDB's limit of 16 MiB"
+	tooLarge      = "this is more than MongoDB can store at once: a document is limited to 16 MiB, and a transaction to the memory of the server"
 	tooMuchMemory = "the database needs more memory for this than it may take"
 	badGeometry   = "a polygon is not one that the globe can hold: its edges cross, its rings do not lie within each other, or it has no area"
 	unexpected    = "the database refused the command; the log has the details under this request id"
@@ -36,6 +37,9 @@ const (
 // noGeometryKeys is the code of a document that a geo index cannot hold.
 const noGeometryKeys = 16755
 
+// outOfDiskSpace is the code of a server that cannot store anything more.
+const outOfDiskSpace = 14031
+
 // serverCodes are the codes of MongoDB's errors that are told apart.
 var serverCodes = map[int]fault.Code{
 	11000: fault.DuplicateKey,
@@ -48,6 +52,7 @@ var serverCodes = map[int]fault.Code{
 	noGeometryKeys: fault.ValidationFailed,
 
 	257:   fault.PayloadTooLarge, // TransactionTooLarge
+	388:   fault.PayloadTooLarge, // TransactionTooLargeForCache
 	10334: fault.PayloadTooLarge, // BSONObjectTooLarge
 	17419: fault.PayloadTooLarge, // the document that an update makes
 	17420: fault.PayloadTooLarge,
@@ -86,6 +91,8 @@ var serverCodes = map[int]fault.Code{
 	11602: fault.DatabaseUnavailable, // InterruptedDueToReplStateChange
 	13435: fault.DatabaseUnavailable, // NotPrimaryNoSecondaryOk
 	13436: fault.DatabaseUnavailable, // NotPrimaryOrSecondary
+
+	outOfDiskSpace: fault.DatabaseUnavailable,
 
 	// The service's own credentials, of which its callers know nothing.
 	13: fault.Internal, // Unauthorized
@@ -142,6 +149,9 @@ func mapError(ctx context.Context, err error) error {
 	case fault.Timeout:
 		return fault.Wrap(err, code, "%s", timedOut)
 	case fault.DatabaseUnavailable:
+		if refusal.code == outOfDiskSpace {
+			return fault.Wrap(err, code, "%s", noSpace)
+		}
 		return fault.Wrap(err, code, "%s", unavailable)
 	}
 	return fault.Wrap(err, fault.Internal, "%s", unexpected)
