@@ -36,13 +36,16 @@ func (a *app) runService(ctx context.Context, told teller, subscribers ...observ
 	if err != nil {
 		return err
 	}
-	seen := newInstruments(subscribers)
-	database, err := a.openDatabase(ctx, true, seen.observer)
+	seen, err := a.openInstruments(ctx, subscribers)
 	if err != nil {
 		return err
 	}
-	err = a.serve(ctx, model, database, seen, told)
-	return errors.Join(err, database.Close(context.WithoutCancel(ctx)))
+	database, err := a.openDatabase(ctx, true, seen.observer)
+	if err == nil {
+		err = a.serve(ctx, model, database, seen, told)
+		err = errors.Join(err, database.Close(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(err, seen.Close())
 }
 
 // serve prepares the database for the model and answers requests; a model that
@@ -75,7 +78,7 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, seen
 		Stale:     keeper.Stale,
 		Version:   versionName(),
 		Observer:  seen.observer,
-		Metrics:   seen.metrics.Handler(),
+		Metrics:   seen.public,
 		Log:       a.log,
 	})
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/observe":             {"internal/fault"},
 	"internal/auth":                {"internal/fault"},
 	"internal/metrics":             {"internal/fault", "internal/observe"},
+	"internal/trace":               {"internal/fault", "internal/observe"},
 	"internal/coalesce":            {},
 	"internal/store":               {"internal/fault", "internal/auth", "internal/coalesce", "internal/bsonjson", "internal/schema", "internal/observe"},
 	"internal/engine":              {"internal/fault", "internal/auth", "internal/nearest", "internal/coalesce", "internal/observe", "internal/bsonjson", "internal/filter", "internal/schema", "internal/query", "internal/store", "internal/update", "internal/importer"},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
 		"internal/engine", "internal/fault", "internal/folder", "internal/importer", "internal/introspect", "internal/keepalive",
 		"internal/live", "internal/metrics", "internal/migrate", "internal/mongod",
-		"internal/observe", "internal/query", "internal/schema", "internal/seed", "internal/store",
+		"internal/observe", "internal/query", "internal/schema", "internal/seed", "internal/store", "internal/trace",
 	},
 }
 

@@ -7,10 +7,11 @@ import (
 )
 
 // CheckAuth adds the problems that concern callers, for the commands that serve
-// them: an open service that others can reach, and tokens that nothing verifies.
+// them: an open service or profiles that others can reach, and tokens that nothing verifies.
 func (r *Report) CheckAuth() {
 	r.checkOpen()
 	r.checkTokens()
+	r.warnOfProfiles()
 }
 
 func (r *Report) checkOpen() {

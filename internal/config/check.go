@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -25,6 +26,7 @@ func (r *Report) checkFields() {
 		r.refuse("instance", "must be at most %d letters, digits and - . _ ~ (it is %q)", maxInstance, name)
 	}
 	r.checkListen()
+	r.checkMonitoring()
 	r.checkFile("mongodb-ca-file", c.MongoDB.CAFile)
 }
 
@@ -35,11 +37,46 @@ const (
 )
 
 func (r *Report) checkListen() {
-	listen := r.config.HTTP.Listen
-	_, port, err := net.SplitHostPort(listen)
-	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+	if listen := r.config.HTTP.Listen; !isAddress(listen) {
 		r.refuse("listen", "must be host:port, such as 127.0.0.1:8080 (it is %q)", listen)
 	}
+}
+
+// isAddress reports whether text is host:port.
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	return err == nil && portErr == nil
+}
+
+func (r *Report) checkMonitoring() {
+	m := r.config.Monitoring
+	if m.AdminListen != "" && !isAddress(m.AdminListen) {
+		r.refuse("admin-listen", "must be host:port, such as 127.0.0.1:9090, or :9090 for that (it is %q)", m.AdminListen)
+	}
+	if m.OTLPEndpoint == "" {
+		return
+	}
+	if u, err := url.Parse(m.OTLPEndpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		r.refuse("otlp-endpoint", "must be a URL such as http://localhost:4318 (it is %q)", Redact(m.OTLPEndpoint))
+	}
+}
+
+// warnOfProfiles warns of profiles that others than this machine can take.
+func (r *Report) warnOfProfiles() {
+	m := r.config.Monitoring
+	if host, _, err := net.SplitHostPort(m.AdminAddress()); err == nil && !loopback(host) {
+		r.warn("SHEAF_ADMIN_LISTEN is beyond loopback: who reaches the address can take profiles, which tell what is in memory; let a network policy or firewall admit operators alone")
+	}
+}
+
+// AdminAddress is AdminListen with its host, which is loopback where none is
+// named.
+func (m Monitoring) AdminAddress() string {
+	if strings.HasPrefix(m.AdminListen, ":") {
+		return "127.0.0.1" + m.AdminListen
+	}
+	return m.AdminListen
 }
 
 // loopback reports whether host can be reached from this machine only. A name

@@ -24,6 +24,7 @@ type Config struct {
 	MongoDB      MongoDB      `embed:"" group:"MongoDB"`
 	Migrations   Migrations   `embed:"" group:"Migrations"`
 	Log          Log          `embed:"" group:"Log"`
+	Monitoring   Monitoring   `embed:"" group:"Monitoring"`
 }
 
 // HTTP is how the service listens, and what one request may take.
@@ -103,6 +104,12 @@ type Log struct {
 	Format        string        `name:"log-format" env:"SHEAF_LOG_FORMAT" default:"text" production:"json" oneof:"text,json" help:"Form of a log line."`
 	Level         string        `name:"log-level" env:"SHEAF_LOG_LEVEL" default:"debug" test:"warn" production:"info" oneof:"debug,info,warn,error" help:"Least level that is written; debug has a line a database command."`
 	SlowThreshold time.Duration `name:"slow-threshold" env:"SHEAF_SLOW_THRESHOLD" default:"100ms" min:"0s" max:"1h" help:"A request or database command that takes this long is logged at warn; 0s for none."`
+}
+
+// Monitoring is where operators see how the service does.
+type Monitoring struct {
+	AdminListen  string `name:"admin-listen" env:"SHEAF_ADMIN_LISTEN" help:"Address of a second listener, for operators: /metrics, which is there alone then, and /debug/pprof. Without a host it is on loopback. It asks nobody who they are, and profiles tell what is in memory."`
+	OTLPEndpoint string `name:"otlp-endpoint" env:"SHEAF_OTLP_ENDPOINT" help:"URL of a receiver of traces (OTLP over HTTP, without /v1/traces), such as http://localhost:4318. Without it the variables of OpenTelemetry count, such as OTEL_EXPORTER_OTLP_ENDPOINT; without those there are no traces."`
 }
 
 // What a service does where the database is not as the schema files say.

@@ -122,7 +122,7 @@ func (m *Metrics) begin(ctx context.Context, _ *http.Request) (context.Context, 
 
 func (m *Metrics) request(_ context.Context, r observe.Request) {
 	m.inFlight.Dec()
-	a := answer{endpoint: endpoint{methodLabel(r.Method), r.Route}, status: r.Status}
+	a := answer{endpoint: endpoint{observe.KnownMethod(r.Method), r.Route}, status: r.Status}
 	if a.route == "" {
 		a.route = "none"
 	}
@@ -134,16 +134,6 @@ func (m *Metrics) request(_ context.Context, r observe.Request) {
 	if a.code == fault.TooManyRequests {
 		m.limited.Inc()
 	}
-}
-
-// methodLabel is the method where it is one of HTTP's own: else it is whatever
-// clients send.
-func methodLabel(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "other"
 }
 
 func (m *Metrics) command(_ context.Context, c observe.Command) {

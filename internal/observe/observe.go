@@ -201,6 +201,16 @@ func (o *Observer) Retry(ctx context.Context) {
 	}
 }
 
+// KnownMethod is the method where it is one of HTTP's own, else "other": it is
+// whatever clients send then.
+func KnownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
 type requestIDKey struct{}
 
 // WithRequestID returns a context that carries the id of a request.
