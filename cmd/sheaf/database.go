@@ -103,6 +103,7 @@ func storeOptions(c *config.Config, uri string, o *observe.Observer) store.Optio
 		KeyLifetime:    c.Transactions.KeyLifetime,
 		RetryTime:      c.Transactions.RetryTime,
 		Observer:       o,
+		SlowThreshold:  c.Log.SlowThreshold,
 	}
 }
 

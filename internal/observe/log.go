@@ -56,7 +56,7 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // longer is logged at warn; 0 is for never.
 func Log(logger *slog.Logger, slow time.Duration) Subscriber {
 	l := &eventLog{logger: logger, slow: slow, routes: make(map[[2]string]slog.Handler)}
-	return Subscriber{Request: l.request, Command: l.command, Unserved: l.unserved}
+	return Subscriber{Request: l.request, Command: l.command, Unserved: l.unserved, Plan: l.plan}
 }
 
 type eventLog struct {
@@ -126,13 +126,16 @@ func (l *eventLog) command(ctx context.Context, c Command) {
 	if !l.logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 8),
+	attrs := append(make([]slog.Attr, 0, 9),
 		slog.String("command", c.Name),
 		slog.String("collection", c.Collection),
 		microseconds(c.Duration),
 		slog.Int("documents", c.Documents))
 	if c.Requests > 1 {
 		attrs = append(attrs, slog.Int("requests", c.Requests))
+	}
+	if l.isSlow(c.Duration) && c.Filter.filter != nil {
+		attrs = append(attrs, slog.String("filter", c.Filter.String()))
 	}
 	write(ctx, l.logger.Handler(), level, "command answered", appendFault(attrs, c.Err))
 }
@@ -143,6 +146,12 @@ func (l *eventLog) unserved(ctx context.Context, u Unserved) {
 		attrs = append(attrs, slog.String("index", u.Index))
 	}
 	l.logger.LogAttrs(ctx, slog.LevelWarn, "no index serves a list", attrs...)
+}
+
+func (l *eventLog) plan(ctx context.Context, p Plan) {
+	l.logger.LogAttrs(ctx, slog.LevelWarn, "slow read explained",
+		slog.String("collection", p.Collection), slog.String("filter", p.Filter.String()), microseconds(p.Duration),
+		slog.Any("indexes", p.Indexes), slog.Bool("reads_all", p.Scans), slog.Bool("sorts_in_memory", p.Sorts))
 }
 
 func (l *eventLog) isSlow(d time.Duration) bool { return l.slow > 0 && d >= l.slow }

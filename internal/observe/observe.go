@@ -29,7 +29,9 @@ type Command struct {
 	Name string
 	// Collection is empty for a command that concerns none.
 	Collection string
-	Duration   time.Duration
+	// Filter is the shape of the filter of a read.
+	Filter   Shape
+	Duration time.Duration
 	// Documents is how many were sent or came back.
 	Documents int
 	// Requests is how many requests share the command; 0 and 1 stand for one.
@@ -63,6 +65,18 @@ type Batch struct {
 	Requests int
 }
 
+// Plan is how MongoDB carries out a read that took long.
+type Plan struct {
+	Collection string
+	Filter     Shape
+	// Duration is that of the read.
+	Duration time.Duration
+	// Indexes are the names of those that are used; Scans is set where all
+	// documents are read, Sorts where they are sorted in memory.
+	Indexes      []string
+	Scans, Sorts bool
+}
+
 // Subscriber is one who wants to know. A function that is nil is not called.
 // The functions are called by many goroutines at once, and by those that serve
 // the requests: they must not block.
@@ -77,6 +91,8 @@ type Subscriber struct {
 	Unserved func(context.Context, Unserved)
 	Denial   func(context.Context, Denial)
 	Batch    func(Batch)
+	// Plan is called once a minute at most for reads of a kind.
+	Plan func(context.Context, Plan)
 	// Retry is called for a transaction that is begun anew.
 	Retry func(context.Context)
 }
@@ -91,6 +107,7 @@ type Observer struct {
 	denials  []func(context.Context, Denial)
 	batches  []func(Batch)
 	retries  []func(context.Context)
+	plans    []func(context.Context, Plan)
 }
 
 // New returns an Observer of fixed subscribers, called in their order.
@@ -102,6 +119,9 @@ func New(subscribers ...Subscriber) *Observer {
 		}
 		if s.Batch != nil {
 			o.batches = append(o.batches, s.Batch)
+		}
+		if s.Plan != nil {
+			o.plans = append(o.plans, s.Plan)
 		}
 		if s.Retry != nil {
 			o.retries = append(o.retries, s.Retry)
@@ -198,6 +218,16 @@ func (o *Observer) Retry(ctx context.Context) {
 	}
 	for _, subscribed := range o.retries {
 		subscribed(ctx)
+	}
+}
+
+// Plan emits how a slow read is carried out; ctx has the values of its request.
+func (o *Observer) Plan(ctx context.Context, plan Plan) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.plans {
+		subscribed(ctx, plan)
 	}
 }
 

@@ -152,8 +152,14 @@ func TestEverySubscriberIsTold(t *testing.T) {
 
 func TestANilObserverTellsNobody(t *testing.T) {
 	var o *Observer
+	o.Begin(t.Context(), nil)
 	o.Request(t.Context(), Request{})
 	o.Command(t.Context(), Command{})
+	o.Plan(t.Context(), Plan{})
+	o.Retry(t.Context())
+	if o.Batches("read") != nil {
+		t.Error("somebody is told of batches")
+	}
 }
 
 func TestRequestIDIsInEveryRecordOfARequest(t *testing.T) {

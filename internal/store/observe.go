@@ -20,7 +20,16 @@ func (s *Store) named(ctx context.Context, collection string) context.Context {
 	if s.observer == nil {
 		return ctx
 	}
-	return &namedContext{ctx, collection}
+	return &namedContext{Context: ctx, collection: collection}
+}
+
+// asking is named, with the filter that documents of the collection are asked for
+// by, and their order, nil for none.
+func (s *Store) asking(ctx context.Context, collection string, filter, sort bson.Raw) context.Context {
+	if s.observer == nil {
+		return ctx
+	}
+	return &namedContext{ctx, collection, filter, sort}
 }
 
 // requests returns ctx with how many requests share what is done with it.
@@ -40,14 +49,16 @@ type requestsKey struct{}
 type namedContext struct {
 	context.Context
 	collection string
+	filter     bson.Raw
+	sort       bson.Raw
 }
 
-type collectionKey struct{}
+type namedKey struct{}
 
-// Value returns the name for its key.
+// Value returns c itself for its key: what it holds would have to be copied.
 func (c *namedContext) Value(key any) any {
-	if key == (collectionKey{}) {
-		return c.collection
+	if key == (namedKey{}) {
+		return c
 	}
 	return c.Context.Value(key)
 }
@@ -56,9 +67,15 @@ func (c *namedContext) Value(key any) any {
 // observer where there is one. What a retry sends again counts again.
 func (s *Store) commandMonitor(o *observe.Observer) *event.CommandMonitor {
 	emit := func(ctx context.Context, name string, took time.Duration, documents int, err error) {
-		collection, _ := ctx.Value(collectionKey{}).(string)
-		requests, _ := ctx.Value(requestsKey{}).(int)
-		o.Command(ctx, observe.Command{Name: name, Collection: collection, Duration: took, Documents: documents, Requests: requests, Err: err})
+		command := observe.Command{Name: name, Duration: took, Documents: documents, Err: err}
+		command.Requests, _ = ctx.Value(requestsKey{}).(int)
+		if of, ok := ctx.Value(namedKey{}).(*namedContext); ok {
+			command.Collection, command.Filter = of.collection, observe.ShapeOf(of.filter)
+			if name == "find" {
+				s.explainSlow(ctx, of, took)
+			}
+		}
+		o.Command(ctx, command)
 	}
 	return &event.CommandMonitor{
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) {

@@ -28,7 +28,7 @@ func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue, sh
 }
 
 func (s *Store) findOne(ctx context.Context, collection string, filter bson.Raw) (bson.Raw, error) {
-	doc, err := s.collection(collection).FindOne(s.named(ctx, collection), filter).Raw()
+	doc, err := s.collection(collection).FindOne(s.asking(ctx, collection, filter, nil), filter).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, notFound(collection)
 	}
@@ -65,11 +65,11 @@ type Query struct {
 
 // Find runs a query. The Rows must be closed.
 func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
-	ctx = s.named(ctx, q.Collection)
 	filter := q.Filter
 	if filter == nil {
 		filter = emptyDocument
 	}
+	ctx = s.asking(ctx, q.Collection, filter, q.Sort)
 	cursor, err := s.collection(q.Collection).Find(ctx, filter, q.options(s.maxTime(ctx)))
 	if err != nil {
 		return nil, s.failed(ctx, err)
@@ -142,7 +142,7 @@ func (r *Rows) firstBatch() (docs []bson.Raw, more bool, err error) {
 
 // Count returns how many documents a filter admits.
 func (s *Store) Count(ctx context.Context, collection string, filter bson.Raw) (int64, error) {
-	n, err := s.collection(collection).CountDocuments(s.named(ctx, collection), filter)
+	n, err := s.collection(collection).CountDocuments(s.asking(ctx, collection, filter, nil), filter)
 	return n, s.failed(ctx, err)
 }
 

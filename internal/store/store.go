@@ -55,6 +55,9 @@ type Options struct {
 	KeyLifetime time.Duration
 	// Observer is told of every command; nil for nobody.
 	Observer *observe.Observer
+	// SlowThreshold is how long a read takes that the observer is told the plan of;
+	// 0 for none.
+	SlowThreshold time.Duration
 }
 
 const (
@@ -84,6 +87,7 @@ type Store struct {
 	sharded   bool
 	coalesces bool
 	pool      poolCounts
+	slow      explainer
 	slots     *slotCounter
 	queue     *queue
 
@@ -106,7 +110,7 @@ type Store struct {
 // a server that is older than 6.0, or neither part of a replica set nor of a
 // sharded cluster. No error quotes the connection string.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observer: o.Observer, coalesces: !o.NoCoalescing, slots: newSlotCounter(), queue: newQueue()}
+	s := &Store{timeout: o.Timeout, retryTime: o.RetryTime, observer: o.Observer, coalesces: !o.NoCoalescing, slots: newSlotCounter(), queue: newQueue(), slow: explainer{threshold: o.SlowThreshold}}
 	settings, err := s.clientOptions(o)
 	if err != nil {
 		return nil, err
@@ -176,6 +180,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close waits for what is under way, but no longer than ctx or 5 s, and closes
 // the connections. A Store that is closed answers DatabaseUnavailable.
 func (s *Store) Close(ctx context.Context) error {
+	s.slow.close()
 	s.sequences.Range(func(_, value any) bool {
 		value.(*sequence).close()
 		return true
