@@ -108,9 +108,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish answers for a handler that panicked, and emits the request.
 func (s *Service) finish(x *exchange) {
-	switch p := recover(); {
-	case p == nil:
-	case p == http.ErrAbortHandler: //nolint:errorlint // panics are values, compared as net/http does
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler: // panics are values, compared as net/http does
 		x.broken = true
 	default:
 		s.options.Log.ErrorContext(x.request.Context(), "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
