@@ -6,6 +6,7 @@ SCHEMA   ?= examples/blog/schema
 LISTEN   ?= 127.0.0.1:8080
 FUZZTIME ?= 10s
 GROWTH   ?=
+SOAK     ?= 10m
 VULN_VERSION ?= v1.9.0
 BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --tasks import,export,export-unordered --rounds 5
 
@@ -36,6 +37,10 @@ lint: ## Check format and code.
 	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -l cmd internal pkg; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	golangci-lint run
+
+.PHONY: soak
+soak: ## Load the service for SOAK, hostile clients included, and hold what it takes flat.
+	SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/proof
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the program calls (needs vuln.go.dev).

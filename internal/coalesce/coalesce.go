@@ -22,7 +22,7 @@ import (
 // A request joins only a batch that is sent after it came, requests are sent in
 // the order in which they came, and each gets its own answer. A batch is run by
 // the goroutine of its oldest request, in the time of its youngest, which has the
-// most left; so no goroutine runs while nothing is asked for, and a request that
+// most left (a goroutine of its own where that is much more); so no goroutine runs while nothing is asked for, and a request that
 // is alone is run by its own. A Batcher is safe for concurrent use.
 type Batcher[Req, Resp any] struct {
 	limits Limits
@@ -103,8 +103,9 @@ func (b *Batcher[Req, Resp]) Do(ctx context.Context, request Req) (Resp, error) 
 		var none Resp
 		return none, err // a batch under way may still write to the call
 	}
-	if leads {
-		b.lead()
+	if leads && !b.lead(c) {
+		var none Resp
+		return none, ctx.Err()
 	}
 	return c.Response, c.Err
 }
@@ -214,14 +215,42 @@ func awaits(ctx context.Context, closed <-chan struct{}) bool {
 	}
 }
 
-// lead sends a batch, has the next one sent, and wakes those who wait for the
-// answers.
-func (b *Batcher[Req, Resp]) lead() {
+// patience is how much longer than its own time a call may lead a batch.
+const patience = 100 * time.Millisecond
+
+// lead sends a batch that c leads. It reports whether c is answered: a batch that
+// may go on for long after the time of c is run by a goroutine of its own, so that
+// c, which has waited before, is not held up twice.
+func (b *Batcher[Req, Resp]) lead(c *Call[Req, Resp]) bool {
 	b.gather()
 	batch := b.take()
 	if b.limits.Sent != nil {
 		b.limits.Sent(len(batch))
 	}
+	if !outlasts(batch[len(batch)-1].ctx, c.ctx) {
+		b.finish(batch)
+		return true
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		b.finish(batch)
+	}()
+	return awaits(c.ctx, over)
+}
+
+// outlasts reports whether ctx goes on for long after another has ended.
+func outlasts(ctx, other context.Context) bool {
+	end, bounded := other.Deadline()
+	if last, ok := ctx.Deadline(); ok && bounded {
+		return last.Sub(end) > patience
+	}
+	return false
+}
+
+// finish answers a batch, has the next one sent, and wakes those who wait for the
+// answers.
+func (b *Batcher[Req, Resp]) finish(batch []*Call[Req, Resp]) {
 	b.answer(batch)
 	b.mu.Lock()
 	i := slices.Index(b.flying, len(batch))

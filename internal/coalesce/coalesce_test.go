@@ -285,3 +285,48 @@ func TestEveryCallGetsItsOwnAnswer(t *testing.T) {
 		t.Errorf("%d were sent, %d left", sent, left.Load())
 	}
 }
+
+// The oldest request of a batch, which leads it, is not held up beyond its time by
+// one that came later.
+func TestALeaderIsNotHeldUpByTheYoungest(t *testing.T) {
+	entered, release := make(chan struct{}, 2), make(chan struct{})
+	b := New(Limits{InFlight: 1, Size: 10, Bytes: 1, Queue: 10}, nil, func(_ context.Context, calls []*Call[int, int]) {
+		entered <- struct{}{}
+		<-release
+	})
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer close(release)
+	within := func(limit time.Duration) chan error {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		got := make(chan error, 1)
+		group.Go(func() {
+			defer cancel()
+			_, err := b.Do(ctx, 0)
+			got <- err
+		})
+		return got
+	}
+	queued := func(n int) {
+		for b.waiting() != n {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	within(time.Hour)
+	<-entered
+	leader := within(2 * time.Second)
+	queued(1)
+	within(time.Hour)
+	queued(2)
+	release <- struct{}{}
+	<-entered
+	if err := <-leader; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the leader got %v", err)
+	}
+}
+
+func (b *Batcher[Req, Resp]) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}

@@ -98,12 +98,14 @@ func (s *sharedServer) stop() error {
 	return err
 }
 
-// StartMongod starts a mongod of the caller's own on a data folder, for tests
-// that stop or kill it.
-func StartMongod(folder string) (*mongod.Server, error) {
+// StartMongod starts a mongod of the caller's own on a data folder, with further
+// arguments, for tests that stop or kill it.
+func StartMongod(folder string, args ...string) (*mongod.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	return mongod.Start(ctx, mongodOptions(folder))
+	options := mongodOptions(folder)
+	options.Args = append(options.Args, args...)
+	return mongod.Start(ctx, options)
 }
 
 func mongodOptions(folder string) mongod.Options {

@@ -1,0 +1,251 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sheafdb/sheaf/internal/mongod"
+	"github.com/sheafdb/sheaf/internal/testkit"
+)
+
+// Whatever becomes of MongoDB, the shipped service answers each request in time, and
+// with the problem that it is; once MongoDB is well again so is the service, which
+// is the same process all the while.
+func TestTheServiceOutlivesTheTroublesOfMongoDB(t *testing.T) {
+	t.Parallel()
+	w := startWard(t)
+	for _, c := range []struct {
+		name            string
+		strike, recover func()
+		// fails is set where no request can be served meanwhile.
+		fails bool
+	}{
+		{"stopped", w.stop, func() { w.restart() }, true},
+		{"killed", func() { w.signal(syscall.SIGKILL); <-w.server.Done() }, func() { w.restart() }, true},
+		{"paused", func() { w.signal(syscall.SIGSTOP) }, func() { w.signal(syscall.SIGCONT) }, true},
+		{"out of disk", w.fillDisk, func() { <-w.server.Done(); w.restart() }, true},
+		{"out of connections", w.takeConnections, w.leaveConnections, false},
+	} {
+		w.await("served before it is "+c.name, func(s *sufferer) bool { return s.served.Load() > 3 })
+		w.take()
+		c.strike()
+		if c.fails {
+			w.await("refused while it is "+c.name, func(s *sufferer) bool { return s.refused.Load() >= 2 })
+		} else {
+			w.await("answered while it is "+c.name, func(s *sufferer) bool { return s.refused.Load()+s.served.Load() >= 10 })
+		}
+		during, slowest := w.take()
+		c.recover()
+		w.await("served after it was "+c.name, func(s *sufferer) bool { return s.served.Load() > 3 })
+		after, _ := w.take()
+		t.Logf("%s: %v, the slowest after %v; when it is well again: %v", c.name, during, slowest, after)
+	}
+}
+
+// ward is a service, its MongoDB, and the clients that suffer.
+type ward struct {
+	t       *testing.T
+	folder  string
+	server  *mongod.Server
+	clients []*sufferer
+	done    chan struct{}
+	group   sync.WaitGroup
+	hog     hog
+
+	mu      sync.Mutex
+	answers tally
+	slowest time.Duration
+}
+
+const (
+	wardLimit   = 2 * time.Second
+	wardClients = 16
+)
+
+func startWard(t *testing.T) *ward {
+	t.Helper()
+	w := &ward{t: t, folder: t.TempDir(), done: make(chan struct{}), answers: tally{}}
+	w.restart()
+	t.Cleanup(func() {
+		if err := w.server.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	schema := t.TempDir()
+	if err := os.WriteFile(filepath.Join(schema, "things.yaml"), []byte(things), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &program{
+		t: t, binary: build(t), listen: "127.0.0.1:0", args: []string{"--schema", schema, "--request-timeout", wardLimit.String()},
+		environ: append(os.Environ(), "MONGODB_URI="+w.server.URI()+"&heartbeatFrequencyMS=500", "MONGODB_DATABASE=proof", "SHEAF_LOG_LEVEL=error"),
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: wardClients}
+	s := &service{t: t, url: p.start(), client: &http.Client{Transport: transport, Timeout: 3 * wardLimit}}
+	t.Cleanup(p.kill)
+	t.Cleanup(transport.CloseIdleConnections)
+	createThing(s, 1)
+	for kind := range wardClients {
+		c := &sufferer{stalled: stalled{service: s, kind: kind}, ward: w}
+		w.clients = append(w.clients, c)
+		w.group.Go(c.suffer)
+	}
+	t.Cleanup(w.end)
+	return w
+}
+
+// quickEnd has MongoDB not wait for its clients when it is stopped.
+var quickEnd = []string{"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"}
+
+// restart starts MongoDB, on the port that it had before, with further arguments.
+func (w *ward) restart(args ...string) {
+	w.t.Helper()
+	var err error
+	if w.server != nil {
+		_ = w.server.Stop(context.Background()) // gives the folder back
+	}
+	if w.server, err = testkit.StartMongod(w.folder, append(quickEnd, args...)...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *ward) stop() {
+	if err := w.server.Stop(context.Background()); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *ward) signal(s syscall.Signal) {
+	if err := syscall.Kill(w.server.PID(), s); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// fillDisk has each further write to a file fail, as on a full disk. MongoDB ends
+// when it cannot write its journal.
+func (w *ward) fillDisk() {
+	limit := unix.Rlimit{Cur: 1, Max: 1}
+	if err := unix.Prlimit(w.server.PID(), unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// takeConnections starts MongoDB anew with few connections, and takes all that are
+// to be had.
+func (w *ward) takeConnections() {
+	const connections = 16
+	w.restart("--maxConns", fmt.Sprint(connections))
+	w.hog.take(w.server.Address(), 4*connections)
+}
+
+func (w *ward) leaveConnections() { w.hog.leave() }
+
+// hog holds connections to MongoDB.
+type hog struct{ conns []net.Conn }
+
+// take tries for so many; what MongoDB closes at once is lost.
+func (h *hog) take(address string, n int) {
+	for range n {
+		if c, err := net.Dial("tcp", address); err == nil {
+			h.conns = append(h.conns, c)
+		}
+	}
+}
+
+func (h *hog) leave() {
+	for _, c := range h.conns {
+		_ = c.Close()
+	}
+}
+
+// await returns when all clients are as they should be.
+func (w *ward) await(what string, met func(*sufferer) bool) {
+	w.t.Helper()
+	awaitTrue(w.t, "all clients are "+what, func() bool {
+		for _, c := range w.clients {
+			if !met(c) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// take returns what was answered since it was called last, and starts anew.
+func (w *ward) take() (answers tally, slowest time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.clients {
+		c.served.Store(0)
+		c.refused.Store(0)
+	}
+	answers, slowest = w.answers, w.slowest
+	w.answers, w.slowest = tally{}, 0
+	return answers, slowest
+}
+
+func (w *ward) note(answer string, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers[answer]++
+	w.slowest = max(w.slowest, took)
+}
+
+func (w *ward) end() {
+	close(w.done)
+	w.group.Wait()
+}
+
+// sufferer is a client that goes on whatever it is told.
+type sufferer struct {
+	stalled
+	ward *ward
+}
+
+func (s *sufferer) suffer() {
+	for {
+		select {
+		case <-s.ward.done:
+			return
+		default:
+		}
+		began := time.Now()
+		got := s.request()
+		s.ward.note(describe(got), time.Since(began))
+		s.judge(got)
+	}
+}
+
+// judge counts an answer, and notes one that no trouble of MongoDB may have.
+func (s *sufferer) judge(got reply) {
+	switch {
+	case got.status >= 200 && got.status < 300:
+		s.served.Add(1)
+	case got.status == 0:
+		s.service.t.Errorf("request %d: no answer within three times the time limit", s.kind)
+		s.refused.Add(1)
+	case s.service.unknown(got):
+		s.refused.Add(1)
+	default:
+		s.service.t.Errorf("request %d: %d %s", s.kind, got.status, got.body)
+	}
+}
+
+// describe returns the status of an answer, and the code of its problem.
+func describe(r reply) string {
+	if _, rest, ok := strings.Cut(string(r.body), `"code":"`); ok && r.status >= 300 {
+		code, _, _ := strings.Cut(rest, `"`)
+		return fmt.Sprint(r.status, " ", code)
+	}
+	return fmt.Sprint(r.status)
+}
