@@ -119,7 +119,7 @@ func transferRoutes() []route {
 			},
 			Responses: []openapi.Response{{Status: 200, Description: "Documents, one a line; each is described.", Headers: []string{"Cache-Control", "Vary"},
 				Content: openapi.Content{Media: lineForms, Body: openapi.SelectedBody}}},
-			Problems: []fault.Code{fault.InvalidParameter, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable},
+			Problems: []fault.Code{fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.NotAcceptable, fault.DatabaseUnavailable},
 		}, exportDocuments},
 		{openapi.Route{
 			Method: http.MethodPost, Path: collection + "/_import", ID: "import", Summary: "Store many documents",
@@ -132,7 +132,7 @@ func transferRoutes() []route {
 			Request: &openapi.Request{Content: openapi.Content{Media: importForms, Body: openapi.ImportBody}},
 			Responses: []openapi.Response{{Status: 200, Description: "What became of the documents, one a line in their order; then the counts.",
 				Content: openapi.Content{Media: []string{mediaLines}, Body: openapi.ImportedBody}}},
-			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.UnknownCollection, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.DatabaseUnavailable, fault.WriteConflict},
+			Problems: []fault.Code{fault.MalformedJSON, fault.InvalidParameter, fault.Forbidden, fault.UnknownCollection, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.DatabaseUnavailable, fault.WriteConflict},
 		}, importDocuments},
 	}
 }

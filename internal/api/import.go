@@ -35,6 +35,9 @@ func importDocuments(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := x.service.engine.MayImport(x.request.Context(), c, mode); err != nil {
+		return err
+	}
 	if _, err := x.contentType(importForms); err != nil {
 		return err
 	}

@@ -46,6 +46,8 @@ access:
 ---
 collection: notes
 id: string
+soft_delete: true
+history: true
 fields:
   title: {type: string, required: true, max_length: 20}
   status: {type: string, enum: [draft, published], default: draft}
@@ -339,6 +341,7 @@ func (w *twins) list(cursors []string) asked {
 	maybe("count", 4, func() any { return w.pick("exact", "exact", "estimate") })
 	maybe("include", 3, func() any { return w.include(c) })
 	maybe("explain", 30, func() any { return true })
+	maybe("deleted", 6, func() any { return w.pick("include", "only") })
 	if len(cursors) > 0 && w.r.IntN(8) == 0 {
 		parts[w.pick("after", "before")] = w.pick(cursors...)
 	}
@@ -503,14 +506,46 @@ func (w *twins) transaction() asked {
 	return a
 }
 
+// kept asks for what is kept of notes.
+func (w *twins) kept() asked {
+	path := "/v1/notes/" + w.id("notes")
+	switch w.r.IntN(6) {
+	case 0:
+		return asked{method: "GET", path: path + fmt.Sprintf("/_history/%d", 1+w.r.IntN(3))}
+	case 1:
+		return asked{method: "POST", path: path + "/_restore"}
+	case 2:
+		return asked{method: "POST", path: path + fmt.Sprintf("/_restore?version=%d", 1+w.r.IntN(3))}
+	case 3:
+		return asked{method: "DELETE", path: path + "?purge=true"}
+	}
+	return asked{method: "GET", path: path + fmt.Sprintf("/_history?limit=%d", 1+w.r.IntN(3))}
+}
+
+// export is one of a collection.
+func (w *twins) export() asked {
+	c, query := w.collection(), url.Values{}
+	if w.r.IntN(2) == 0 {
+		query.Set("filter", text(w.filter(c, 1)))
+	}
+	if w.r.IntN(4) == 0 {
+		query.Set("select", w.field(c))
+	}
+	return asked{method: "GET", path: "/v1/" + c + "/_export?" + query.Encode()}
+}
+
 func (w *twins) next(cursors []string) asked {
-	switch w.r.IntN(12) {
+	switch w.r.IntN(14) {
 	case 0, 1, 2, 3:
 		return w.list(cursors)
 	case 4, 5:
 		return w.read()
 	case 6:
 		return w.transaction()
+	case 8:
+		return w.kept()
+	case 9:
+		return w.export()
 	case 7:
 		return asked{method: "GET", path: "/v1/notes/_aggregates/" + w.pick("by_status", "ratings", "secrets", "talk", "non")}
 	}
@@ -520,7 +555,7 @@ func (w *twins) next(cursors []string) asked {
 // own are the headers that are a request's own.
 var own = []string{"Date", "X-Request-Id", "Server-Timing", "Content-Length"}
 
-var ownTimes = regexp.MustCompile(`"(createdAt|updatedAt)":"[^"]*"|"request_id":"[^"]*"`)
+var ownTimes = regexp.MustCompile(`"(createdAt|updatedAt|deletedAt|at)":"[^"]*"|"request_id":"[^"]*"`)
 
 // comparable is an answer without what two requests never share.
 func (a answer) comparable() string {

@@ -11,25 +11,38 @@ import (
 )
 
 // Import puts the documents of a stream into a collection, as importer.Run has it.
-// It fails with Forbidden where the caller may not use the collection, or where
-// its rules are held against each document: an import keeps what the service else
-// decides, such as versions, and tells of what is there.
+// It fails as MayImport.
 func (e *Engine) Import(ctx context.Context, o importer.Options) (importer.Counts, error) {
-	caller := auth.From(ctx)
-	if err := reaches(caller, o.Collection.Name, ""); err != nil {
+	if err := e.MayImport(ctx, o.Collection, o.Mode); err != nil {
 		return importer.Counts{}, err
 	}
+	o.Store, o.Collection = e.store, o.Collection.Declared()
+	return importer.Run(ctx, o)
+}
+
+// MayImport is Forbidden to a caller who may not use the collection, or whose rules
+// are held against each document: an import keeps what the service else decides,
+// such as versions, and tells of what is there.
+func (e *Engine) MayImport(ctx context.Context, c *schema.Collection, mode importer.Mode) error {
+	caller := auth.From(ctx)
+	if err := reaches(caller, c.Name, ""); err != nil {
+		return err
+	}
 	actions := []schema.Action{schema.Reading, schema.Creating}
-	if o.Mode != importer.Create {
+	if mode != importer.Create {
 		actions = append(actions, schema.Updating)
 	}
 	for _, a := range actions {
-		if err := mayAll(caller, o.Collection, a); err != nil {
-			return importer.Counts{}, err
+		if err := mayAll(caller, c, a); err != nil {
+			return err
 		}
 	}
-	o.Store = e.store
-	return importer.Run(ctx, o)
+	for _, ref := range c.References {
+		if !c.Beside(ref.To).Grant.Whole() {
+			return fault.New(fault.Forbidden, "the documents of %s refer to %s, and an import is for callers who may read all of that", c.Name, ref.To)
+		}
+	}
+	return nil
 }
 
 // mayAll refuses a caller whose rules of an action admit some documents alone, or

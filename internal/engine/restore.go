@@ -102,11 +102,11 @@ func (e *Engine) restore(ctx context.Context, op *operation) (result Result, err
 		if err != nil {
 			return err
 		}
-		former, last, err := e.former(ctx, op, current)
-		if err != nil {
+		if err := e.mayRestore(ctx, op, current); err != nil {
 			return err
 		}
-		if err := e.mayRestore(ctx, op, current, former); err != nil {
+		former, last, err := e.former(ctx, op, current)
+		if err != nil {
 			return err
 		}
 		next, err := op.restored(current, former, last)
@@ -125,8 +125,8 @@ func (e *Engine) restore(ctx context.Context, op *operation) (result Result, err
 }
 
 // mayRestore holds the rules against what a restore begins with: the caller must
-// see the document as it is, or was last, and the version that it becomes.
-func (e *Engine) mayRestore(ctx context.Context, op *operation, current, former bson.Raw) (err error) {
+// see the document as it is, or was last.
+func (e *Engine) mayRestore(ctx context.Context, op *operation, current bson.Raw) (err error) {
 	if !op.limited() {
 		return nil
 	}
@@ -135,10 +135,7 @@ func (e *Engine) mayRestore(ctx context.Context, op *operation, current, former 
 			return err
 		}
 	}
-	if err := op.reaches(op.basis); err != nil {
-		return err
-	}
-	return op.reaches(former)
+	return op.reaches(op.basis)
 }
 
 // former returns the state to be restored, and the last version that there was.
@@ -152,6 +149,9 @@ func (e *Engine) former(ctx context.Context, op *operation, current bson.Raw) (f
 	switch {
 	case op.revision > 0:
 		entry, err := e.historyEntry(ctx, c, op.id, op.revision)
+		if err == nil && !op.reads.matches(entry.Document) {
+			err = noVersion(c, op.revision)
+		}
 		return entry.Document, last, err
 	case current == nil:
 		return former, last, nil

@@ -123,11 +123,15 @@ func (g *Grant) Admits(a Action) bool {
 }
 
 // Whole reports whether the caller reads every document, with all of its fields.
-func (g *Grant) Whole() bool { return g == nil || isWhole(g.rules[Reading]) }
+func (g *Grant) Whole() bool { return g.Unlimited(Reading) }
 
-func isWhole(list []*Rule) bool {
-	return len(list) == 1 && list[0].Where == nil && list[0].Fields == nil
+// Unlimited reports whether the caller may do something with every document, and
+// with all fields.
+func (g *Grant) Unlimited(a Action) bool {
+	return g == nil || len(g.rules[a]) == 1 && g.rules[a][0].isWhole()
 }
+
+func (r *Rule) isWhole() bool { return r.Where == nil && r.Fields == nil && len(r.Set) == 0 }
 
 // All reports whether the caller reads every document.
 func (g *Grant) All() bool {
