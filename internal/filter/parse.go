@@ -365,6 +365,9 @@ func (p *parser) comparison(op Op, s subject, operand jsontext.Value, at place) 
 	}
 	n := s.node(op, at)
 	if name, ok := p.named(operand, at); ok {
+		if name == "" {
+			return nil
+		}
 		p.parameter(n, name, at)
 		return n
 	}

@@ -121,7 +121,7 @@ func (c *compiler) assignments(d *declaration, a Action, n *node) []Assignment {
 	case a != Creating && a != Updating:
 		c.problems.add(n, `"set" fits the rules of create and update, not of %s`, a)
 		return nil
-	case n.kind != mappingNode || len(n.entries) == 0:
+	case n.kind != mappingNode:
 		c.problems.add(n, "must be a mapping of fields to values, such as {ownerId: $auth.sub}%s", got(n))
 		return nil
 	}
