@@ -98,7 +98,8 @@ var matrix = map[string][]matrixLine{
 	"openSession": {{path: "/v1/_sessions", want: map[string]int{"all": 201}}}, "commitSession": {{path: "/v1/_sessions/none/commit", want: map[string]int{"all": 410}}},
 	"abortSession": {{path: "/v1/_sessions/none/abort", want: map[string]int{"all": 410}}},
 	"live":         {{path: "/livez", want: everybody}}, "ready": {{path: "/readyz", want: everybody}}, "openapi": {{path: "/openapi.json", want: everybody}},
-	"docs": {{path: "/docs", want: everybody}}, "docsAsset": {{path: "/docs/app.js", want: everybody}},
+	"metrics": {{path: "/metrics", want: map[string]int{"all": 404}}}, // where none are served
+	"docs":    {{path: "/docs", want: everybody}}, "docsAsset": {{path: "/docs/app.js", want: everybody}},
 	"problems": {{path: "/problems", want: everybody}}, "problem": {{path: "/problems/forbidden", want: everybody}},
 }
 
