@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -257,4 +258,14 @@ func TestServeFollowsTheSchemaFiles(t *testing.T) {
 	if _, body := p.get("/openapi.json"); !strings.Contains(body, `"b"`) {
 		t.Error("the OpenAPI document does not follow")
 	}
+	read := func() int { return strings.Count(p.output.String(), "schema files read") }
+	before := read()
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Signal(syscall.SIGHUP)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.comes("SIGHUP has the files read", func() bool { return read() > before })
 }

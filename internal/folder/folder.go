@@ -33,7 +33,8 @@ type Watcher struct {
 	// watched are the folders that are watched: the folder and those that hold it
 	// or a link to it.
 	watched map[string]bool
-	print   uint64
+	// seen is the fingerprint of what was told of last.
+	seen uint64
 }
 
 // Watch begins to watch a folder. The Watcher works until Run returns.
@@ -46,7 +47,7 @@ func Watch(dir string) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the folder %s: %w", dir, err)
 	}
-	w := &Watcher{dir: dir, notify: notify, changes: make(chan struct{}, 1), watched: map[string]bool{}, print: fingerprint(dir)}
+	w := &Watcher{dir: dir, notify: notify, changes: make(chan struct{}, 1), watched: map[string]bool{}, seen: fingerprint(dir)}
 	w.follow()
 	return w, nil
 }
@@ -77,10 +78,12 @@ func (w *Watcher) Run(ctx context.Context) {
 				return
 			}
 			stir()
-		case <-w.notify.Errors: // such as more events than the system keeps
-			stir()
+		case err := <-w.notify.Errors: // such as more events than the system keeps
+			if err != nil {
+				stir()
+			}
 		case <-look.C:
-			if print := fingerprint(w.dir); print != w.print {
+			if fingerprint(w.dir) != w.seen {
 				stir()
 			}
 		case <-settled.C:
@@ -93,11 +96,11 @@ func (w *Watcher) Run(ctx context.Context) {
 // settle tells of a change, if there was one, and watches what the folder is now.
 func (w *Watcher) settle() {
 	w.follow()
-	print := fingerprint(w.dir)
-	if print == w.print {
+	now := fingerprint(w.dir)
+	if now == w.seen {
 		return
 	}
-	w.print = print
+	w.seen = now
 	select {
 	case w.changes <- struct{}{}:
 	default: // told already, and not heard yet
@@ -112,8 +115,8 @@ func (w *Watcher) follow() {
 		wanted[filepath.Dir(link)] = true
 	}
 	wanted[filepath.Dir(w.dir)] = true
-	if real, err := filepath.EvalSymlinks(w.dir); err == nil {
-		wanted[real] = true
+	if resolved, err := filepath.EvalSymlinks(w.dir); err == nil {
+		wanted[resolved] = true
 	}
 	for dir := range w.watched {
 		if !wanted[dir] {
