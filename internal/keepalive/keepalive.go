@@ -194,7 +194,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n > 0 || !c.idle.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}
-	if err := c.Conn.SetReadDeadline(c.listener.deadline()); err != nil {
+	if err := c.SetReadDeadline(c.listener.deadline()); err != nil {
 		return 0, err
 	}
 	if len(p) < c.room {

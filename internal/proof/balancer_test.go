@@ -17,9 +17,10 @@ type balancer struct {
 	t         *testing.T
 	listener  net.Listener
 	instances []*instance
-	next      int
-	running   sync.WaitGroup
-	done      chan struct{}
+	// next counts the turns; connections are given out side by side.
+	next    atomic.Int64
+	running sync.WaitGroup
+	done    chan struct{}
 }
 
 // instance is where a balancer can send connections.
@@ -85,8 +86,7 @@ func (b *balancer) pick() *instance {
 	const pause = 10 * time.Millisecond
 	for ; ; time.Sleep(pause) {
 		for range b.instances {
-			b.next = (b.next + 1) % len(b.instances)
-			if i := b.instances[b.next]; i.ready.Load() {
+			if i := b.instances[b.next.Add(1)%int64(len(b.instances))]; i.ready.Load() {
 				i.taken.Add(1)
 				return i
 			}

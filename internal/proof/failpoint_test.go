@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -19,6 +20,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/mongod"
 	"github.com/sheafdb/sheaf/internal/observe"
+	"github.com/sheafdb/sheaf/internal/schema"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/testkit"
 )
@@ -434,8 +436,23 @@ func (f *failing) endEarly() (restore func()) {
 
 // narrow makes MongoDB's validator refuse all names, and returns what undoes it.
 func (f *failing) narrow() (widen func()) {
+	s, err := store.Open(f.t.Context(), store.Options{URI: f.server.URI(), Database: "proof"})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = s.Close(context.Background()) })
 	provide := func(text string) {
-		serveWithin(f.t, failingLimit, f.server.URI(), store.Options{}, map[string]string{"things.yaml": text})
+		model, err := schema.Load(fstest.MapFS{"things.yaml": &fstest.MapFile{Data: []byte(text)}})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		validator, err := bson.Marshal(model.Collections[0].Validator())
+		if err == nil {
+			err = s.SetValidator(f.t.Context(), "things", validator)
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
 	}
 	provide(strings.Replace(things, "required: true", "required: true, enum: [z]", 1))
 	return func() { provide(things) }
