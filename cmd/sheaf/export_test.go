@@ -80,6 +80,12 @@ func (m *mover) resumed(t *testing.T, file string) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("the resumed export printed %s (%v)", output, err)
 	}
+	m.whole(t, file)
+}
+
+// whole holds that an export is all that there is, and that nothing else is left.
+func (m *mover) whole(t *testing.T, file string) {
+	t.Helper()
 	got, err := os.ReadFile(filepath.Join(m.folder, file))
 	if err != nil || !bytes.Equal(got, m.want) {
 		t.Errorf("the export has %d bytes, want %d (%v)", len(got), len(m.want), err)
@@ -89,11 +95,42 @@ func (m *mover) resumed(t *testing.T, file string) {
 	}
 }
 
-// TestAnExportOnAFullDisk has a limit of the size of files in the place of a disk
-// that is full: nothing takes the name of the file, and with more room the same
-// command completes it.
+// onAFullDisk runs an export to disk/out.ndjson on a tmpfs of 2 MB, which only what
+// it starts sees, and prints what the export printed and its exit code; then it
+// makes the disk larger and runs the same with --resume.
+const onAFullDisk = `mount -t tmpfs -o size=2m sheaf disk || exit 99
+"$0" export numbers disk/out.ndjson
+echo "exit code $?"
+test ! -e disk/out.ndjson || echo "the file has its name already"
+mount -o remount,size=64m sheaf disk || exit 99
+"$0" export numbers disk/out.ndjson --resume && cp disk/* .`
+
+// TestAnExportOnAFullDisk has a disk that is full where the system lets anybody
+// mount one, and a limit of the size of files elsewhere: nothing takes the name of
+// the file, and with more room the same command completes it.
 func TestAnExportOnAFullDisk(t *testing.T) {
 	m := newMover(t, 6000)
+	if err := os.Mkdir(filepath.Join(m.folder, "disk"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := exec.Command("unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "sheaf", t.TempDir()).CombinedOutput(); err != nil {
+		t.Logf("no disk can be mounted (%v: %s): a limit of the size of files stands in for it", err, bytes.TrimSpace(output))
+		m.exportUnderALimit(t)
+		return
+	}
+	cmd := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c", onAFullDisk, m.program)
+	cmd.Dir, cmd.Env = m.folder, m.environ
+	output, err := cmd.CombinedOutput()
+	if text := string(output); err != nil || !strings.Contains(text, "sheaf: the export cannot be written: write disk/out.ndjson.part: no space left on device") ||
+		!strings.Contains(text, "sheaf: stopped after the id ") || !strings.Contains(text, "exit code 1\n") || strings.Contains(text, "already") {
+		t.Fatalf("the export printed %s (%v)", output, err)
+	}
+	m.whole(t, "out.ndjson")
+}
+
+// exportUnderALimit is the same with files that may be of 2.5 MB.
+func (m *mover) exportUnderALimit(t *testing.T) {
+	t.Helper()
 	output := &bytes.Buffer{}
 	// The limit is that of the shell and what it starts, in blocks of 512 bytes.
 	cmd := exec.Command("sh", "-c", `ulimit -f 5000; exec "$0" "$@"`, m.program, "export", "numbers", "out.ndjson")

@@ -7,7 +7,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -70,18 +69,13 @@ func (e *Engine) Export(ctx context.Context, x *Export, visit func([]bson.Raw) e
 		switch {
 		case errors.Is(err, store.ErrSnapshotGone):
 			x.At = bson.Timestamp{}
-		case err == nil || x.Patience == 0 || !passes(err) || time.Now().After(deadline):
+		case err == nil || x.Patience == 0 || !store.Passes(err) || time.Now().After(deadline):
 			return err
 		}
 		if err := pause(ctx); err != nil {
 			return err
 		}
 	}
-}
-
-// passes reports whether trouble with the database may be over later.
-func passes(err error) bool {
-	return fault.Is(err, fault.DatabaseUnavailable) || fault.Is(err, fault.Timeout) || fault.Is(err, fault.WriteConflict)
 }
 
 // exportPause is the wait before an export goes on after trouble.

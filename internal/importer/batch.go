@@ -2,9 +2,7 @@ package importer
 
 import (
 	"context"
-	"time"
 
-	"github.com/sheafdb/sheaf/internal/fault"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -70,7 +68,7 @@ func (b *batch) store(ctx context.Context) {
 func (b *batch) number(ctx context.Context) error {
 	defer close(b.numbered)
 	<-b.turn
-	if err := persist(ctx, func(int) error { return b.run.ids.assign(ctx, b.pending()) }); err != nil {
+	if err := store.Persist(ctx, func(int) error { return b.run.ids.assign(ctx, b.pending()) }); err != nil {
 		return err
 	}
 	b.ids, b.rounds = make(map[string]int, len(b.documents)), 1
@@ -125,33 +123,4 @@ func (b *batch) due(round int) []*document {
 		}
 	}
 	return documents
-}
-
-const (
-	// patience is how long trouble with the database is waited out.
-	patience  = 30 * time.Second
-	firstWait = 50 * time.Millisecond
-	longWait  = 2 * time.Second
-)
-
-// persist calls try, with how many times it did, until it succeeds, fails for
-// good, or has failed for too long.
-func persist(ctx context.Context, try func(int) error) error {
-	deadline := time.Now().Add(patience)
-	for tries, wait := 1, firstWait; ; tries, wait = tries+1, min(2*wait, longWait) {
-		err := try(tries)
-		if err == nil || !passes(err) || time.Now().Add(wait).After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
-
-// passes reports whether trouble may be over when one tries again.
-func passes(err error) bool {
-	return fault.Is(err, fault.DatabaseUnavailable) || fault.Is(err, fault.Timeout) || fault.Is(err, fault.WriteConflict)
 }

@@ -93,7 +93,7 @@ func (b *batch) whole(ctx context.Context, docs []bson.Raw, operation string, wr
 		refused = false
 		failures, err := write(ctx)
 		if err == nil && len(failures) > 0 {
-			refused, err = !passes(failures[0].Err), failures[0].Err
+			refused, err = !store.Passes(failures[0].Err), failures[0].Err
 		}
 		if err != nil {
 			return err

@@ -103,7 +103,7 @@ func (r *resolver) drop(ctx context.Context, among map[string]map[string]*unreso
 			list = append(list, u.id)
 		}
 		for some := range slices.Chunk(list, batchDocuments) {
-			err := persist(ctx, func(int) error {
+			err := store.Persist(ctx, func(int) error {
 				there, err := r.store.Existing(ctx, to, some, false)
 				for key := range there {
 					delete(ids, key)

@@ -13,7 +13,7 @@ import (
 // write stores the documents of a round, again where the database could not be
 // reached or others were in the way.
 func (b *batch) write(ctx context.Context, round int) error {
-	return persist(ctx, func(try int) error {
+	return store.Persist(ctx, func(try int) error {
 		left := b.due(round)
 		if len(left) == 0 {
 			return nil
@@ -61,7 +61,7 @@ func note(documents []*document, failures []store.Failure) (twins []*document, t
 		case failure.Err.Code == fault.DuplicateKey:
 			d.outcome, d.fault = Pending, failure.Err
 			twins = append(twins, d)
-		case passes(failure.Err):
+		case store.Passes(failure.Err):
 			d.outcome, trouble = Pending, failure.Err
 		default:
 			d.refuse(failure.Err)
@@ -153,7 +153,7 @@ func (b *batch) swap(ctx context.Context, documents []*document, swaps []store.S
 	}
 	for _, failure := range failures {
 		switch d := documents[failure.Index]; {
-		case passes(failure.Err):
+		case store.Passes(failure.Err):
 			err = failure.Err
 		default:
 			d.refuse(failure.Err)

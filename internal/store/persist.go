@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/fault"
@@ -16,7 +17,8 @@ const (
 )
 
 // Persist calls try, with how many times it did, until it succeeds, fails for good,
-// or has failed for half a minute. It returns the last error.
+// or has failed for half a minute. It returns the last error; one that wraps the
+// end of ctx too where that came while it waited.
 func Persist(ctx context.Context, try func(int) error) error {
 	deadline := time.Now().Add(patience)
 	for tries, wait := 1, firstWait; ; tries, wait = tries+1, min(2*wait, longWait) {
@@ -26,7 +28,7 @@ func Persist(ctx context.Context, try func(int) error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return errors.Join(ctx.Err(), err)
 		case <-time.After(wait):
 		}
 	}
