@@ -25,14 +25,14 @@ func (s *Store) Aggregate(ctx context.Context, collection string, pipeline []bso
 
 // aggregate returns the first batch of a pipeline, at most limit documents.
 func (s *Store) aggregate(ctx context.Context, collection string, pipeline any, limit int, o *options.AggregateOptionsBuilder) (docs []bson.Raw, more bool, err error) {
-	ctx = s.named(ctx, collection)
+	ctx, done := s.reading(s.named(ctx, collection))
 	o.SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1)
 	o.SetCustom(bson.M{"maxTimeMS": s.maxTime(ctx)}) //nolint:staticcheck // the driver has no other way to bound a pipeline in MongoDB
 	cursor, err := s.collection(collection).Aggregate(ctx, pipeline, o)
+	rows, err := s.rows(ctx, cursor, done, err)
 	if err != nil {
-		return nil, false, s.failed(ctx, err)
+		return nil, false, err
 	}
-	rows := &Rows{store: s, ctx: ctx, cursor: cursor}
 	return rows.firstBatch()
 }
 

@@ -203,7 +203,9 @@ func (s *Store) recorded(ctx context.Context, projection any) (recorded Recorded
 	if projection != nil {
 		o.SetProjection(projection)
 	}
-	err = s.collection(models).FindOne(s.named(ctx, models), bson.D{{Key: "_id", Value: currentModel}}, o).Decode(&recorded)
+	ctx, done := s.reading(s.named(ctx, models))
+	defer done()
+	err = s.collection(models).FindOne(ctx, bson.D{{Key: "_id", Value: currentModel}}, o).Decode(&recorded)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return Recorded{}, nil
 	}

@@ -62,7 +62,9 @@ type MigrationPoint struct {
 
 // Migrations returns the history by name.
 func (s *Store) Migrations(ctx context.Context) ([]MigrationRecord, error) {
-	cursor, err := s.collection(migrations).Find(s.named(ctx, migrations), bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	ctx, done := s.reading(s.named(ctx, migrations))
+	defer done()
+	cursor, err := s.collection(migrations).Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return nil, s.failed(ctx, err)
 	}
@@ -74,7 +76,9 @@ func (s *Store) Migrations(ctx context.Context) ([]MigrationRecord, error) {
 // begun.
 func (s *Store) Migration(ctx context.Context, name string) (MigrationRecord, error) {
 	record := MigrationRecord{Name: name}
-	err := s.collection(migrations).FindOne(s.named(ctx, migrations), bson.D{{Key: "_id", Value: name}}).Decode(&record)
+	ctx, done := s.reading(s.named(ctx, migrations))
+	defer done()
+	err := s.collection(migrations).FindOne(ctx, bson.D{{Key: "_id", Value: name}}).Decode(&record)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return record, nil
 	}

@@ -79,6 +79,7 @@ func (s *Store) commandMonitor(o *observe.Observer) *event.CommandMonitor {
 	}
 	return &event.CommandMonitor{
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) {
+			s.heard.note(ctx, e.CommandName, e.Reply)
 			emit(ctx, e.CommandName, e.Duration, countDocuments(e.Reply), nil)
 			if failure, ok := e.Reply.Lookup("writeConcernError").DocumentOK(); ok {
 				code, _ := failure.Lookup("code").AsInt64OK()

@@ -154,7 +154,8 @@ func (s *Store) keep(ctx context.Context, key RequestKey, answer Answer) error {
 
 // Answered returns what a key was answered, and whether it was.
 func (s *Store) Answered(ctx context.Context, key RequestKey, fingerprint []byte) (answer Answer, found bool, err error) {
-	ctx = s.named(ctx, answers)
+	ctx, done := s.reading(s.named(ctx, answers))
+	defer done()
 	var record answerRecord
 	err = s.collection(answers).FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&record)
 	if errors.Is(err, mongo.ErrNoDocuments) {

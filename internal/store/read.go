@@ -28,7 +28,9 @@ func (s *Store) Get(ctx context.Context, collection string, id bson.RawValue, sh
 }
 
 func (s *Store) findOne(ctx context.Context, collection string, filter bson.Raw) (bson.Raw, error) {
-	doc, err := s.collection(collection).FindOne(s.asking(ctx, collection, filter, nil), filter).Raw()
+	reads, done := s.reading(s.asking(ctx, collection, filter, nil))
+	defer done()
+	doc, err := s.collection(collection).FindOne(reads, filter).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, notFound(collection)
 	}
@@ -69,12 +71,9 @@ func (s *Store) Find(ctx context.Context, q Query) (*Rows, error) {
 	if filter == nil {
 		filter = emptyDocument
 	}
-	ctx = s.asking(ctx, q.Collection, filter, q.Sort)
+	ctx, done := s.reading(s.asking(ctx, q.Collection, filter, q.Sort))
 	cursor, err := s.collection(q.Collection).Find(ctx, filter, q.options(s.maxTime(ctx)))
-	if err != nil {
-		return nil, s.failed(ctx, err)
-	}
-	return &Rows{store: s, ctx: ctx, cursor: cursor}, nil
+	return s.rows(ctx, cursor, done, err)
 }
 
 var emptyDocument = bson.Raw{5, 0, 0, 0, 0}
@@ -128,21 +127,21 @@ func (s *Store) FindBatch(ctx context.Context, q Query) (docs []bson.Raw, more b
 
 // firstBatch returns the documents that came with the cursor, and closes it.
 func (r *Rows) firstBatch() (docs []bson.Raw, more bool, err error) {
+	defer r.Close()
 	if r.Next() {
 		docs = make([]bson.Raw, 0, r.cursor.RemainingBatchLength()+1)
 		for docs = append(docs, r.Document()); r.cursor.RemainingBatchLength() > 0 && r.Next(); {
 			docs = append(docs, r.Document())
 		}
 	}
-	if more = r.cursor.ID() != 0; more {
-		r.Close()
-	}
-	return docs, more, r.Err()
+	return docs, r.cursor.ID() != 0, r.Err()
 }
 
 // Count returns how many documents a filter admits.
 func (s *Store) Count(ctx context.Context, collection string, filter bson.Raw) (int64, error) {
-	n, err := s.collection(collection).CountDocuments(s.asking(ctx, collection, filter, nil), filter)
+	reads, done := s.reading(s.asking(ctx, collection, filter, nil))
+	defer done()
+	n, err := s.collection(collection).CountDocuments(reads, filter)
 	return n, s.failed(ctx, err)
 }
 
@@ -193,6 +192,17 @@ type Rows struct {
 	store  *Store
 	ctx    context.Context
 	cursor *mongo.Cursor
+	// done ends the session that the query is run in.
+	done context.CancelFunc
+}
+
+// rows returns what a query found.
+func (s *Store) rows(ctx context.Context, cursor *mongo.Cursor, done context.CancelFunc, err error) (*Rows, error) {
+	if err != nil {
+		done()
+		return nil, s.failed(ctx, err)
+	}
+	return &Rows{store: s, ctx: ctx, cursor: cursor, done: done}, nil
 }
 
 // Next goes to the next document, and reports whether there is one.
@@ -209,6 +219,10 @@ const cursorCloseTimeout = time.Second
 
 // Close frees what the query holds, on the server too.
 func (r *Rows) Close() {
+	defer r.done()
+	if r.cursor.ID() == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), cursorCloseTimeout)
 	defer cancel()
 	// A cursor that cannot be closed ends on the server by itself.

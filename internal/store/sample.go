@@ -19,15 +19,15 @@ func (s *Store) Sample(ctx context.Context, collection string, most int, visit f
 	if count <= int64(most) {
 		return true, count, s.Each(ctx, Query{Collection: collection}, visit)
 	}
-	ctx = s.named(ctx, collection)
+	ctx, done := s.reading(s.named(ctx, collection))
 	pipeline := bson.A{bson.D{{Key: "$sample", Value: bson.D{{Key: "size", Value: int64(most)}}}}}
 	o := options.Aggregate().SetAllowDiskUse(true)
 	o.SetCustom(bson.M{"maxTimeMS": s.maxTime(ctx)}) //nolint:staticcheck // the driver has no other way to bound a pipeline in MongoDB
 	cursor, err := s.collection(collection).Aggregate(ctx, pipeline, o)
+	rows, err := s.rows(ctx, cursor, done, err)
 	if err != nil {
-		return false, count, s.failed(ctx, err)
+		return false, count, err
 	}
-	rows := &Rows{store: s, ctx: ctx, cursor: cursor}
 	defer rows.Close()
 	for rows.Next() {
 		if err := visit(rows.Document()); err != nil {

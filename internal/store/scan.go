@@ -72,6 +72,8 @@ func (n *Snapshot) fetch(ctx context.Context, q Query, batches chan<- []bson.Raw
 	o := options.Session().SetSnapshot(true)
 	if !n.at.IsZero() {
 		o.SetSnapshotTime(n.at)
+	} else if err := n.store.catchUp(ctx, q.Collection); err != nil {
+		return err
 	}
 	session, err := n.store.client.StartSession(o)
 	if err != nil {

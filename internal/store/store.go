@@ -2,7 +2,8 @@
 // out, and errors that are faults (*fault.Error).
 //
 // Writes are acknowledged by a majority and retried once the primary is back;
-// reads see what a majority has. An operation whose context comes from
+// reads see what a majority has, and whatever this store acknowledged or read
+// before, through failovers too. An operation whose context comes from
 // InTransaction takes part in that transaction.
 //
 // A client that hangs up (its context is canceled) ends a read at once, with
@@ -91,6 +92,8 @@ type Store struct {
 	slots     *slotCounter
 	queue     *queue
 
+	// heard is the latest time that MongoDB told of.
+	heard operationTime
 	// lost is set while the last that was heard of MongoDB is that it cannot be
 	// reached.
 	lost atomic.Bool

@@ -56,9 +56,9 @@ func transactionOf(ctx context.Context) *transaction {
 	return t
 }
 
-// outside returns ctx without its transaction.
+// outside returns ctx without its transaction and its session.
 func outside(ctx context.Context) context.Context {
-	if transactionOf(ctx) == nil {
+	if mongo.SessionFromContext(ctx) == nil {
 		return ctx
 	}
 	return mongo.NewSessionContext(context.WithValue(ctx, transactionKey{}, (*transaction)(nil)), nil)

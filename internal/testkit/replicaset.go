@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,6 +139,40 @@ func (r *ReplicaSet) KillPrimary() (restart func()) {
 	<-m.server.Done()
 	r.release(m)
 	return func() { r.start(m) }
+}
+
+// HideCommits lets one more write be acknowledged, by the primary and one other
+// member, which is not told so any more: as if the primary died in that moment, which
+// is what is to happen next. The third member takes no writes until release, so that
+// the next primary cannot commit what would show it. The write may come too late for
+// that, and is not acknowledged then: release, and try again.
+func (r *ReplicaSet) HideCommits() (release func()) {
+	r.t.Helper()
+	primary := r.primary()
+	third := r.members[slices.IndexFunc(r.members, func(m *setMember) bool { return m != primary })]
+	r.failpoint(third, "stopReplProducer", "alwaysOn")
+	afterTheWrite := bson.D{{Key: "skip", Value: 1}}
+	r.failpoint(primary, hangTail, afterTheWrite)
+	return func() {
+		for _, m := range r.members {
+			if m.server != nil {
+				r.failpoint(m, "stopReplProducer", "off")
+				r.failpoint(m, hangTail, "off")
+			}
+		}
+	}
+}
+
+// hangTail is the failpoint that holds up who follows the log of a member, where
+// there is no more of it to be told.
+const hangTail = "planExecutorHangBeforeShouldWaitForInserts"
+
+func (r *ReplicaSet) failpoint(m *setMember, name string, mode any) {
+	r.t.Helper()
+	data := bson.D{{Key: "namespace", Value: "local.oplog.rs"}} // read by hangTail alone
+	if _, err := r.admin(m, bson.D{{Key: "configureFailPoint", Value: name}, {Key: "mode", Value: mode}, {Key: "data", Value: data}}); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // release frees the folder of a member that is down.
