@@ -32,9 +32,16 @@ func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, 
 		return fmt.Errorf("cannot listen on %s: %w", settings.Listen, listenReason(err))
 	}
 	server := newHTTPServer(settings, handler, log)
-	ended := make(chan error, 1)
-	go func() { ended <- keepalive.Serve(server, listener) }()
-	url := "http://" + listener.Addr().String()
+	if server.TLSConfig, err = tlsConfig(settings, log); err != nil {
+		return errors.Join(fmt.Errorf("the certificate in SHEAF_TLS_CERT_FILE: %w", err), listener.Close())
+	}
+	ended, url := make(chan error, 1), "http://"+listener.Addr().String()
+	if server.TLSConfig == nil {
+		go func() { ended <- keepalive.Serve(server, listener) }()
+	} else {
+		url = "https://" + listener.Addr().String()
+		go func() { ended <- server.ServeTLS(listener, "", "") }()
+	}
 	if _, err := fmt.Fprintf(stdout, "listening on %s\n", url); err != nil {
 		return errors.Join(err, server.Close())
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/engine"
+	"github.com/sheafdb/sheaf/internal/limit"
 	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/query"
 	"github.com/sheafdb/sheaf/internal/schema"
@@ -36,7 +38,12 @@ func (a *app) runService(ctx context.Context, told teller, subscribers ...observ
 	if err != nil {
 		return err
 	}
-	seen, err := a.openInstruments(ctx, subscribers)
+	audit, closeAudit, err := a.audit()
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
+	seen, err := a.openInstruments(ctx, append(subscribers, audit))
 	if err != nil {
 		return err
 	}
@@ -67,8 +74,10 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, seen
 		Transfers: api.TransferLimits{
 			Open: a.config.HTTP.TransfersMax, Idle: a.config.HTTP.TransferIdleTimeout, ImportBytes: int64(a.config.HTTP.ImportLimit),
 		},
-		Limits: listLimits(a.config.HTTP),
-		Auth:   who, PublicDocs: a.config.Auth.PublicDocs,
+		Admission: admission(a.config.HTTP),
+		Origins:   a.config.HTTP.Origins(),
+		Limits:    listLimits(a.config.HTTP),
+		Auth:      who, PublicDocs: a.config.Auth.PublicDocs,
 		Sessions: engine.SessionLimits{
 			Open: a.config.Transactions.SessionsMax, Idle: a.config.Transactions.SessionIdleTimeout, Lifetime: a.config.Transactions.SessionLifetime,
 		},
@@ -90,6 +99,36 @@ func (a *app) serve(ctx context.Context, model *schema.Model, db *database, seen
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// admission is what the settings say of how many may ask; they are checked.
+func admission(c config.HTTP) api.Admission {
+	proxies, _ := limit.ParseProxies(c.TrustedProxies)
+	return api.Admission{
+		Concurrent: int64(c.RequestsMax), Proxies: proxies,
+		Callers: limit.NewRates(float64(c.CallerRate), c.CallerBurst), Addresses: limit.NewRates(float64(c.AddressRate), c.AddressBurst),
+	}
+}
+
+// audit opens the audit log. It is JSON in any case: programs read it.
+func (a *app) audit() (s observe.Subscriber, closes func(), err error) {
+	out, closes := a.stderr, func() {}
+	switch a.config.Log.Audit {
+	case "off":
+		return observe.Subscriber{}, closes, nil
+	case "stderr":
+	default:
+		file, err := os.OpenFile(a.config.Log.Audit, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return observe.Subscriber{}, closes, fmt.Errorf("the audit log: %w", err)
+		}
+		out, closes = file, func() { _ = file.Close() }
+	}
+	log, err := observe.NewLogger(out, "json", "info")
+	if err != nil {
+		return observe.Subscriber{}, closes, err
+	}
+	return observe.Audit(log.With("audit", true)), closes, nil
 }
 
 func listLimits(c config.HTTP) query.Limits {

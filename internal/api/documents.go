@@ -179,6 +179,9 @@ func (x *exchange) apply(writes ...engine.Write) (results []engine.Result, err e
 		results, err = x.service.engine.Apply(x.request.Context(), writes...)
 		return err
 	})
+	if err == nil {
+		x.noteWrites(writes, results)
+	}
 	return results, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,11 @@ type exchange struct {
 	status int
 	bytes  int64
 	err    error
+	// writes are what the request wrote so far, for the audit.
+	writes []*written
+	// vary is a header of the request that answers to it depend on, beside those
+	// that a handler names; "" for none.
+	vary string
 	// broken is set where an answer that was begun cannot be ended.
 	broken bool
 	// client ends when the client hangs up.
@@ -75,6 +81,9 @@ func (x *exchange) WriteHeader(status int) {
 		return
 	}
 	x.status = status
+	if x.vary != "" {
+		x.Header()["Vary"] = append(slices.Clone(x.Header()["Vary"]), x.vary)
+	}
 	x.ResponseWriter.WriteHeader(status)
 }
 
@@ -136,6 +145,9 @@ func (x *exchange) identify(r *http.Request) context.Context {
 	}
 	x.set("X-Request-Id", id)
 	x.Header()["X-Content-Type-Options"] = nosniff
+	if r.TLS != nil {
+		x.Header()["Strict-Transport-Security"] = onlyTLS
+	}
 	ctx, trace := x.service.options.Observer.Begin(observe.WithRequestID(r.Context(), id), r)
 	if parent := r.Header.Get("Traceparent"); trace == "" && parent != "" {
 		trace, _ = childTrace(parent)
@@ -154,7 +166,11 @@ func newRequestID() string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(bits[:])
 }
 
-var nosniff = []string{"nosniff"}
+var (
+	nosniff = []string{"nosniff"}
+	// onlyTLS is for browsers that came by TLS once (RFC 6797): a year.
+	onlyTLS = []string{"max-age=31536000"}
+)
 
 const maxRequestID = 128
 

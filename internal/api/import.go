@@ -55,6 +55,7 @@ func importDocuments(x *exchange) error {
 		Collection: c, Mode: mode, Input: http.MaxBytesReader(nil, bodyOf{t}, limit), MaxText: int(x.service.options.BodyLimit),
 		Told: lines.told, Progress: func(importer.Counts) { lines.flush() }, Now: time.Now().UTC().Truncate(time.Millisecond),
 	})
+	x.noteWrite("import", c.Name, int(counts.Imported+counts.Changed))
 	return lines.end(counts, err, limit)
 }
 

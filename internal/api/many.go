@@ -77,6 +77,7 @@ func patchDocuments(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	x.noteWrite(patches[media].String(), s.Plan.Collection.Name, changed.Modified)
 	return x.sendCounts([]byte(`{"matched":` + strconv.Itoa(changed.Matched) + `,"modified":` + strconv.Itoa(changed.Modified) + `}`))
 }
 
@@ -94,6 +95,7 @@ func deleteDocuments(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	x.noteWrite(engine.Delete.String(), s.Plan.Collection.Name, deleted)
 	return x.sendCounts([]byte(`{"deleted":` + strconv.Itoa(deleted) + `}`))
 }
 

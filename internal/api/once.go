@@ -26,7 +26,16 @@ const (
 // serve has the route's handler answer who may ask: by itself, once for a key, or
 // as a part of a session.
 func (x *exchange) serve(r route) error {
+	if !r.Probe {
+		if err := x.enter(); err != nil {
+			return err
+		}
+		defer x.leave()
+	}
 	if err := x.authenticate(r); err != nil {
+		return err
+	}
+	if err := x.paceCaller(); err != nil {
 		return err
 	}
 	if r.Access != openapi.Reads && r.Access != openapi.Writes {
@@ -58,7 +67,7 @@ func (x *exchange) once(r route) error {
 		defer func() { x.request, x.ResponseWriter, x.status, x.bytes = sent, writer, 0, 0 }()
 		return x.service.engine.Once(sent.Context(), request, func(ctx context.Context) (engine.Answer, error) {
 			kept = &recorder{header: http.Header{}}
-			x.request, x.ResponseWriter, x.status, x.bytes, x.stages = sent.WithContext(ctx), kept, 0, 0, nil
+			x.request, x.ResponseWriter, x.status, x.bytes, x.stages, x.writes = sent.WithContext(ctx), kept, 0, 0, nil, nil
 			x.request.Body = io.NopCloser(bytes.NewReader(body))
 			err := r.handle(x)
 			return kept.answer(), err

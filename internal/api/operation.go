@@ -102,6 +102,7 @@ const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'
 
 func (x *exchange) sendPage(body []byte) error {
 	x.Header().Set("Content-Security-Policy", contentSecurity)
+	x.Header().Set("Referrer-Policy", "no-referrer")
 	x.Header().Set("Cache-Control", "no-cache")
 	return x.sendStatic(mediaHTML, body)
 }

@@ -163,9 +163,9 @@ func operationRoutes() []route {
 	}
 	status := openapi.Content{Media: []string{mediaJSON}, Body: openapi.StatusBody}
 	return []route{
-		{openapi.Route{Method: http.MethodGet, Path: "/livez", ID: "live", Audience: openapi.Anybody, Summary: "Whether the process answers",
+		{openapi.Route{Method: http.MethodGet, Path: "/livez", ID: "live", Audience: openapi.Anybody, Probe: true, Summary: "Whether the process answers",
 			Responses: []openapi.Response{{Status: 200, Description: "It does.", Content: status}}}, live},
-		{openapi.Route{Method: http.MethodGet, Path: "/readyz", ID: "ready", Audience: openapi.Anybody, Summary: "Whether requests can be served",
+		{openapi.Route{Method: http.MethodGet, Path: "/readyz", ID: "ready", Audience: openapi.Anybody, Probe: true, Summary: "Whether requests can be served",
 			Description: "Asks the primary of the database. Not ready while the service is stopping. Where the schema files do not compile, or the database is not ready for them, the model before serves on: the status is stale then, and detail says why.",
 			Responses:   []openapi.Response{{Status: 200, Description: "They can.", Content: status}},
 			Problems:    []fault.Code{fault.DatabaseUnavailable}}, ready},

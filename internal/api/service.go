@@ -32,6 +32,10 @@ type Options struct {
 	Auth *auth.Authenticator
 	// PublicDocs shows the OpenAPI document to anybody.
 	PublicDocs bool
+	// Admission bounds how many requests come in, and how often.
+	Admission Admission
+	// Origins may read answers in browsers.
+	Origins Origins
 	// Limits bound a list.
 	Limits query.Limits
 	// Transfers bound exports and imports.
@@ -63,6 +67,8 @@ type Service struct {
 	options  Options
 	router   http.Handler
 	draining atomic.Bool
+	// underWay counts the requests, but for probes.
+	underWay atomic.Int64
 	document documentCache
 	unserved unserved
 	// transfers has an element for each export and import that is under way.
@@ -103,7 +109,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		x.Header().Set("Connection", "close")
 	}
-	s.router.ServeHTTP(x, x.request)
+	if !x.crossOrigin(r) {
+		s.router.ServeHTTP(x, x.request)
+	}
 }
 
 // finish answers for a handler that panicked, and emits the request.
@@ -117,9 +125,10 @@ func (s *Service) finish(x *exchange) {
 		x.fail(fault.Wrap(fmt.Errorf("panic: %v", p), fault.Internal, "the service failed; the log has the details under this request id"))
 	}
 	s.options.Observer.Request(x.request.Context(), observe.Request{
-		Method: x.request.Method, Route: x.route, Path: x.request.URL.Path,
+		Method: x.request.Method, Route: x.route, Path: x.request.URL.Path, Address: x.suspect(),
 		Status: x.status, Duration: time.Since(x.began), Bytes: x.bytes, Err: x.err,
 	})
+	x.emitWrites()
 	if x.status == statusClientGone || x.broken {
 		// Closes the connection: else net/http would say 200, or end the answer as
 		// if it was whole.

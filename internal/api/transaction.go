@@ -47,6 +47,9 @@ func transact(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if !rollback {
+		x.noteWrites(r.writes, results)
+	}
 	if applied := form.applied(rollback); applied != "" {
 		x.Header()["Preference-Applied"] = []string{applied}
 	}

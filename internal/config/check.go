@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sheafdb/sheaf/internal/limit"
 )
 
 // checkFields checks what the tags of a field alone do not say.
@@ -28,7 +30,39 @@ func (r *Report) checkFields() {
 	r.checkListen()
 	r.checkMonitoring()
 	r.checkFile("mongodb-ca-file", c.MongoDB.CAFile)
+	r.checkTLS()
+	r.checkOrigins()
+	if _, err := limit.ParseProxies(c.HTTP.TrustedProxies); err != nil {
+		r.refuse("trusted-proxies", "%v", err)
+	}
 }
+
+// checkTLS wants a certificate and a key, or neither.
+func (r *Report) checkTLS() {
+	c := r.config.HTTP
+	r.checkFile("tls-cert-file", c.TLSCertificate)
+	r.checkFile("tls-key-file", c.TLSKey)
+	switch {
+	case c.TLSCertificate != "" && c.TLSKey == "":
+		r.refuse("tls-key-file", "is not set, and SHEAF_TLS_CERT_FILE is")
+	case c.TLSCertificate == "" && c.TLSKey != "":
+		r.refuse("tls-cert-file", "is not set, and SHEAF_TLS_KEY_FILE is")
+	}
+}
+
+// checkOrigins wants origins as browsers send them: they are compared as text.
+func (r *Report) checkOrigins() {
+	for _, origin := range r.config.HTTP.Origins() {
+		u, err := url.Parse(origin)
+		plain := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && origin == u.Scheme+"://"+u.Host && origin == strings.ToLower(origin)
+		if origin != "*" && !plain {
+			r.refuse("cors-origins", "%q is no origin: write it as https://app.example.com, in small letters, with no path", origin)
+		}
+	}
+}
+
+// Origins are those of CORSOrigins.
+func (h HTTP) Origins() []string { return words(h.CORSOrigins) }
 
 // What names an instance, so that it fits a header and the map of a load balancer.
 const (

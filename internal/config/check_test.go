@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -99,5 +100,26 @@ func TestTheConnectionStringSetsThePool(t *testing.T) {
 		if report.Err() == nil {
 			t.Errorf("%s is not refused", bad)
 		}
+	}
+}
+
+func TestWhatIsRefusedOfLimits(t *testing.T) {
+	for _, test := range []struct{ environ, want string }{
+		{"SHEAF_TRUSTED_PROXIES=10.0.0.0/40", "neither an address nor a network"},
+		{"SHEAF_CORS_ORIGINS=https://app.example.com/", "is no origin"},
+		{"SHEAF_CORS_ORIGINS=app.example.com", "is no origin"},
+		{"SHEAF_CORS_ORIGINS=https://App.example.com", "is no origin"},
+		{"SHEAF_TLS_CERT_FILE=/dev/null", "SHEAF_TLS_CERT_FILE is"},
+		{"SHEAF_TLS_KEY_FILE=/dev/null", "SHEAF_TLS_KEY_FILE is"},
+		{"SHEAF_TLS_CERT_FILE=/nowhere", "cannot be read"},
+		{"SHEAF_CALLER_BURST=0", "1"},
+	} {
+		_, report := read(t, input{environment: []string{test.environ}})
+		if text := report.problems.Error(); !strings.Contains(text, test.want) {
+			t.Errorf("%s: %s", test.environ, text)
+		}
+	}
+	if _, report := read(t, input{environment: []string{"SHEAF_CORS_ORIGINS=https://app.example.com, http://localhost:3000, *"}}); report.problems != nil {
+		t.Errorf("origins are refused: %v", report.problems)
 	}
 }

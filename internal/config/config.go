@@ -33,6 +33,15 @@ type HTTP struct {
 	BodyLimit           Size          `name:"body-limit" env:"SHEAF_BODY_LIMIT" default:"16MiB" min:"1KiB" max:"48MiB" help:"Largest body of a request. The default is MongoDB's largest document; less saves memory where callers are not trusted."`
 	HeaderTimeout       time.Duration `name:"header-timeout" env:"SHEAF_HEADER_TIMEOUT" default:"5s" min:"1ms" max:"1h" help:"Longest wait for the headers of a request."`
 	ReadTimeout         time.Duration `name:"read-timeout" env:"SHEAF_READ_TIMEOUT" default:"30s" min:"1ms" max:"1h" help:"Longest wait for a whole request, its body included."`
+	TLSCertificate      string        `name:"tls-cert-file" env:"SHEAF_TLS_CERT_FILE" help:"PEM file of the certificate of the service, and of those between it and its authority. It is read again when it changes. Without it the service speaks plain HTTP, for loopback or behind a proxy."`
+	TLSKey              string        `name:"tls-key-file" env:"SHEAF_TLS_KEY_FILE" help:"PEM file of the certificate's private key."`
+	TrustedProxies      string        `name:"trusted-proxies" env:"SHEAF_TRUSTED_PROXIES" help:"Addresses and networks of proxies, with commas between them, such as 10.0.0.0/8: their X-Forwarded-For says which address a request came from. Nobody else's counts."`
+	RequestsMax         int           `name:"requests-max" env:"SHEAF_REQUESTS_MAX" default:"2000" min:"0" max:"1000000" help:"Most requests under way on this instance; more are answered with 503 at once. 0 for no bound."`
+	CallerRate          int           `name:"caller-rate" env:"SHEAF_CALLER_RATE" default:"0" min:"0" max:"1000000" help:"Requests a second that each caller may send over time to this instance; 0 for no bound."`
+	CallerBurst         int           `name:"caller-burst" env:"SHEAF_CALLER_BURST" default:"100" min:"1" max:"1000000" help:"Requests that a caller may send at once, with SHEAF_CALLER_RATE."`
+	AddressRate         int           `name:"address-rate" env:"SHEAF_ADDRESS_RATE" default:"0" min:"0" max:"1000000" help:"Requests a second that each address, of IPv6 each network of 64 bits, may send over time to this instance, whoever asks; 0 for no bound."`
+	AddressBurst        int           `name:"address-burst" env:"SHEAF_ADDRESS_BURST" default:"200" min:"1" max:"1000000" help:"Requests that an address may send at once, with SHEAF_ADDRESS_RATE."`
+	CORSOrigins         string        `name:"cors-origins" env:"SHEAF_CORS_ORIGINS" help:"Origins whose pages may read answers in browsers, with commas between them, such as https://app.example.com; * for all. Browsers never send credentials by themselves."`
 	KeepAliveTimeout    time.Duration `name:"keep-alive-timeout" env:"SHEAF_KEEP_ALIVE_TIMEOUT" default:"2m" min:"1ms" max:"24h" help:"How long a connection between two requests is kept."`
 	RequestTimeout      time.Duration `name:"request-timeout" env:"SHEAF_REQUEST_TIMEOUT" default:"10s" min:"1ms" max:"1h" help:"Longest time that a request may take in the service and the database, before it fails with 504."`
 	DrainDelay          time.Duration `name:"drain-delay" env:"SHEAF_DRAIN_DELAY" default:"0s" production:"5s" min:"0s" max:"10m" help:"How long a stopping service goes on as before but for /readyz, which fails, and for connections, which are closed after an answer: the time in which load balancers find out, and send requests elsewhere."`
@@ -103,6 +112,7 @@ type Migrations struct {
 type Log struct {
 	Format        string        `name:"log-format" env:"SHEAF_LOG_FORMAT" default:"text" production:"json" oneof:"text,json" help:"Form of a log line."`
 	Level         string        `name:"log-level" env:"SHEAF_LOG_LEVEL" default:"debug" test:"warn" production:"info" oneof:"debug,info,warn,error" help:"Least level that is written; debug has a line a database command."`
+	Audit         string        `name:"audit-log" env:"SHEAF_AUDIT_LOG" default:"off" help:"Where a line goes for every write, and for every request that was denied: off, stderr, or a file that is appended to. It says who asked for what and which documents, never what is in them."`
 	SlowThreshold time.Duration `name:"slow-threshold" env:"SHEAF_SLOW_THRESHOLD" default:"100ms" min:"0s" max:"1h" help:"A request or database command that takes this long is logged at warn; 0s for none."`
 }
 

@@ -15,8 +15,11 @@ type Request struct {
 	// Route is the pattern that matched, empty for none; Path is what was
 	// asked for, without the query, which can hold contents of documents.
 	Route, Path string
-	Status      int
-	Duration    time.Duration
+	// Address is where the request came from, where it was refused for that or for
+	// who asked.
+	Address  string
+	Status   int
+	Duration time.Duration
 	// Bytes count the body of the answer.
 	Bytes int64
 	// Err is why the answer is a problem, nil where it is none.
@@ -77,6 +80,18 @@ type Plan struct {
 	Scans, Sorts bool
 }
 
+// Write is what a request did to documents of one collection.
+type Write struct {
+	// Method and Route are those of the request, which ctx has the caller of.
+	Method, Route string
+	// Action is create, replace, merge, update, patch, delete, restore or import.
+	Action, Collection string
+	// IDs are those of the first documents, where they are known one by one, and
+	// Documents is how many there are.
+	IDs       []string
+	Documents int
+}
+
 // Subscriber is one who wants to know. A function that is nil is not called.
 // The functions are called by many goroutines at once, and by those that serve
 // the requests: they must not block.
@@ -95,6 +110,8 @@ type Subscriber struct {
 	Plan func(context.Context, Plan)
 	// Retry is called for a transaction that is begun anew.
 	Retry func(context.Context)
+	// Write is called once what was written holds.
+	Write func(context.Context, Write)
 }
 
 // Observer hands events to its subscribers. A nil *Observer has none, so code
@@ -108,6 +125,7 @@ type Observer struct {
 	batches  []func(Batch)
 	retries  []func(context.Context)
 	plans    []func(context.Context, Plan)
+	writes   []func(context.Context, Write)
 }
 
 // New returns an Observer of fixed subscribers, called in their order.
@@ -137,6 +155,9 @@ func New(subscribers ...Subscriber) *Observer {
 		}
 		if s.Denial != nil {
 			o.denials = append(o.denials, s.Denial)
+		}
+		if s.Write != nil {
+			o.writes = append(o.writes, s.Write)
 		}
 	}
 	return o
@@ -185,6 +206,20 @@ func (o *Observer) Unserved(ctx context.Context, unserved Unserved) {
 	}
 	for _, subscribed := range o.unserved {
 		subscribed(ctx, unserved)
+	}
+}
+
+// WantsWrites reports whether somebody wants to know of writes: to gather them
+// costs something.
+func (o *Observer) WantsWrites() bool { return o != nil && len(o.writes) > 0 }
+
+// Write emits what was written; ctx is that of its request.
+func (o *Observer) Write(ctx context.Context, write Write) {
+	if o == nil {
+		return
+	}
+	for _, subscribed := range o.writes {
+		subscribed(ctx, write)
 	}
 }
 

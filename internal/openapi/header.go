@@ -33,6 +33,8 @@ var headers = []header{
 	{replayed, "true where the answer is that of an earlier request with the same Idempotency-Key.", false, schema.JSON{m("const", "true")}},
 	{"Sheaf-Instance", "The instance of the service on which the session lives.", true, text},
 	{authenticate, "How to prove who asks, and what is wrong with what was sent (RFC 6750, section 3).", true, schema.JSON{m("type", "string"), m("pattern", "^Bearer ")}},
+	{"RateLimit-Policy", "How often each may ask, where the service says so: q requests in a window of w seconds.", false, text},
+	{"RateLimit", "How many requests are left, r, and in how many seconds, t, all are there again.", false, text},
 	{"Allow", "The methods that the path takes.", true, text},
 }
 
@@ -42,7 +44,7 @@ const (
 )
 
 // everyAnswer names the headers that every answer lists.
-var everyAnswer = []string{"X-Request-Id", "traceparent"}
+var everyAnswer = []string{"X-Request-Id", "traceparent", "RateLimit-Policy", "RateLimit"}
 
 func headerComponents() schema.JSON {
 	components := schema.JSON{}

@@ -124,6 +124,9 @@ func (s scope) responses(route Route) (schema.JSON, error) {
 // where the collection does.
 func (s scope) problems(route Route) []fault.Code {
 	codes := slices.Concat([]fault.Code{fault.Internal, fault.Overloaded, fault.Timeout}, route.Problems, accessProblems[route.Access], audienceProblems[route.Audience])
+	if !route.Probe {
+		codes = append(codes, fault.TooManyRequests)
+	}
 	return slices.DeleteFunc(codes, func(code fault.Code) bool { return code == fault.UnknownCollection })
 }
 

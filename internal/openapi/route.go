@@ -19,6 +19,9 @@ type Route struct {
 	// collection where there is one.
 	ID                   string
 	Summary, Description string
+	// Probe marks a route that watches the service: it is answered however busy
+	// that is.
+	Probe bool
 	// Access is what the route does with documents. It brings the headers of
 	// keys and sessions, and their answers, into the description.
 	Access Access
