@@ -42,6 +42,14 @@ lint: ## Check format and code.
 soak: ## Load the service for SOAK, hostile clients included, and hold what it takes flat.
 	SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/proof
 
+.PHONY: licences
+licences: ## List the licences of all modules in docs/licences.md.
+	$(GO) run ./internal/supply licences > docs/licences.new && mv docs/licences.new docs/licences.md
+
+.PHONY: release
+release: ## Make the archives of VERSION in dist/, with SBOM and sums; built twice and compared.
+	.ci/release $(VERSION)
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the program calls (needs vuln.go.dev).
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION) ./...

@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"internal/mongod":              {},
 	"internal/testkit":             {"internal/mongod", "internal/store", "internal/openapi/openapitest"},
 	"internal/bench":               {},
+	"internal/supply":              {},
 	"internal/bench/handwritten":   {},
 	"cmd/sheaf": {
 		"internal/api", "internal/auth", "internal/bench", "internal/bsonjson", "internal/config",
@@ -66,7 +67,7 @@ var keepers = map[string][]string{
 	"go.mongodb.org/mongo-driver/v2/mongo":         {"internal/store", "internal/bench/handwritten"},
 	"go.mongodb.org/mongo-driver/v2/mongo/options": {"internal/store", "internal/bench/handwritten"},
 	"github.com/labstack/echo/v4":                  {"internal/api/echo.go", "internal/bench/handwritten"},
-	"os/exec":                                      {"internal/mongod", "internal/bench"},
+	"os/exec":                                      {"internal/mongod", "internal/bench", "internal/supply"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {
