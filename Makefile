@@ -27,6 +27,11 @@ build: ## Build bin/sheaf.
 .PHONY: test
 test: ## Run all tests, with the race detector, against a real mongod.
 	$(GO) test -race -p 2 -timeout 15m ./...
+	$(MAKE) test-deploy
+
+.PHONY: test-deploy
+test-deploy: ## Hold what is in deploy/ against the types of Kubernetes, Helm and compose.
+	cd deploy/check && $(GO) test ./...
 
 .PHONY: test-browser
 test-browser: ## Run the tests of the API page in a real browser (chromium on the PATH).
@@ -34,9 +39,10 @@ test-browser: ## Run the tests of the API page in a real browser (chromium on th
 
 .PHONY: lint
 lint: ## Check format and code.
-	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -l cmd internal pkg; echo 'run gofmt -w on these'; exit 1; }
+	@test -z "$$(gofmt -l cmd internal pkg deploy)" || { gofmt -l cmd internal pkg deploy; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	golangci-lint run
+	cd deploy/check && $(GO) vet ./... && golangci-lint run
 
 .PHONY: soak
 soak: ## Load the service for SOAK, hostile clients included, and hold what it takes flat.
