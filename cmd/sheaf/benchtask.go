@@ -16,12 +16,15 @@ import (
 
 // taskFlags are those of the command lines that are measured.
 type taskFlags struct {
-	Tasks     []string `name:"tasks" placeholder:"TASK" help:"With --self: run these command lines too, beside loops of the driver alone where --against has them: import, export, export-unordered. The last two are the same export, beside a cursor in the order of ids, as an export goes, and beside one without an order."`
-	TaskSizes []int    `name:"task-sizes" default:"10000,200000,1000000" help:"Documents of the tasks."`
+	Tasks     []string `name:"tasks" placeholder:"TASK" help:"With --self: run these command lines too, beside loops of the driver alone where --against has them: import, export, export-unordered. The last two are the same export, beside a cursor in the order of ids, as an export goes, and beside one without an order. And plan, of 200 collections, beside nothing."`
+	TaskSizes []int    `name:"task-sizes" default:"10000,200000,1000000" help:"Documents of imports and exports."`
 }
 
 // tasks are the command lines that can be measured, in their order.
-var tasks = map[string]func(*taskBench, int) (bench.TaskRow, error){"import": (*taskBench).imports, "export": (*taskBench).exports, "export-unordered": (*taskBench).exportsUnordered}
+var tasks = map[string]func(*taskBench, int) (bench.TaskRow, error){"import": (*taskBench).imports, "export": (*taskBench).exports, "export-unordered": (*taskBench).exportsUnordered, "plan": (*taskBench).plans}
+
+// planCollections is how many collections a plan looks at.
+const planCollections = 200
 
 // taskBench runs command lines on a private mongod.
 type taskBench struct {
@@ -40,7 +43,11 @@ func (c *benchCommand) measureTasks(ctx context.Context, folder, schema string, 
 	}
 	b := &taskBench{benchCommand: c, ctx: ctx, program: program, schema: schema, folder: folder, server: server}
 	for _, name := range c.Tasks {
-		for _, size := range c.TaskSizes {
+		sizes := c.TaskSizes
+		if name == "plan" {
+			sizes = []int{planCollections}
+		}
+		for _, size := range sizes {
 			row, err := tasks[name](b, size)
 			if err != nil {
 				return err
@@ -162,4 +169,28 @@ func (b *taskBench) exportsBeside(task string, size int, loop ...string) (bench.
 		return bench.TaskRow{}, err
 	}
 	return bench.NewTaskRow(task, size, seconds, against, memory), store.Drop(b.ctx, b.server.URI(), "task_export")
+}
+
+// plans measures a plan of collections that are as the schema asks for.
+func (b *taskBench) plans(size int) (bench.TaskRow, error) {
+	const database = "task_plan"
+	folder := filepath.Join(b.folder, "plan")
+	flags := []string{"--schema", folder, "--migrations", filepath.Join(folder, "migrations")}
+	err := bench.WriteCollections(folder, size)
+	for _, args := range [][]string{{"new", "all", "--from", "files"}, {"up"}} {
+		if err == nil {
+			_, err = b.sheaf(database, append(append([]string{"migrate"}, args...), flags...)...)
+		}
+	}
+	var seconds []float64
+	memory := 0.0
+	for range b.Rounds {
+		if err != nil {
+			return bench.TaskRow{}, err
+		}
+		var task bench.Task
+		task, err = b.sheaf(database, append([]string{"migrate", "plan"}, flags...)...)
+		seconds, memory = append(seconds, task.Took.Seconds()), max(memory, task.Memory)
+	}
+	return bench.NewTaskRow("plan", size, seconds, nil, memory), errors.Join(err, store.Drop(b.ctx, b.server.URI(), database))
 }
