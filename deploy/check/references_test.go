@@ -188,7 +188,7 @@ func (c *cluster) holdEnvironment(w workload) {
 		values := c.environment(container)
 		for name, value := range values {
 			holdSetting(c.t, w.name, name)
-			if strings.HasPrefix(value, "/") && !(name == "SHEAF_MIGRATIONS" && w.serves) {
+			if strings.HasPrefix(value, "/") && (name != "SHEAF_MIGRATIONS" || !w.serves) {
 				c.holdMounted(w, container, name, value)
 			}
 		}
