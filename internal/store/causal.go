@@ -20,10 +20,17 @@ import (
 // half, and the place within the second.
 type operationTime struct{ latest atomic.Uint64 }
 
-// note takes the time of an answer. That of a statement of a transaction tells of
-// what others may still be writing, so only its commit counts.
+// note takes the time of an answer that was read from what a majority has, or
+// waited until it had what was written. Others tell of what may still be under way,
+// statements of a transaction too, and reads would wait for that.
 func (o *operationTime) note(ctx context.Context, command string, reply bson.Raw) {
-	if transactionOf(ctx) != nil && command != "commitTransaction" {
+	switch command {
+	case "find", "getMore", "aggregate", "count", "insert", "update", "delete", "findAndModify":
+		if transactionOf(ctx) != nil {
+			return
+		}
+	case "commitTransaction":
+	default:
 		return
 	}
 	seconds, place, ok := reply.Lookup("operationTime").TimestampOK()
