@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 GROWTH   ?=
 SOAK     ?= 10m
 VULN_VERSION ?= v1.9.0
-BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch --tasks import,export,export-unordered,plan --rounds 5
+BENCH    ?= --operations get,create,list,update,transfer,invalid,page,include,batch,guarded-get,guarded-create --tasks import,export,export-unordered,plan --rounds 5
 
 .DEFAULT_GOAL := help
 

@@ -48,7 +48,9 @@ func (s *adminServer) Close() error {
 
 func adminRoutes(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", metrics)
+	if metrics != nil {
+		mux.Handle("/metrics", metrics)
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound) // flags can hold secrets
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/bench"
 	"github.com/sheafdb/sheaf/internal/mongod"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -27,7 +26,7 @@ type benchCommand struct {
 	URL         string        `arg:"" optional:"" help:"The service to put load on. It must serve the collections that --write-schema writes, and gets documents in them."`
 	Self        bool          `name:"self" help:"Measure this program: it is started on a private mongod in a folder that is deleted afterwards."`
 	Against     string        `name:"against" placeholder:"PROGRAM" help:"With --self: measure another program in turns. It gets MONGODB_URI, takes the same requests, and prints \"listening on URL\"."`
-	Operations  []string      `name:"operations" default:"get,list,create,update,transfer,invalid" help:"What to ask for: get, list, create, update, transfer, invalid, page, include, batch."`
+	Operations  []string      `name:"operations" default:"get,list,create,update,transfer,invalid" help:"What to ask for: get, list, create, update, transfer, invalid, page, include, batch; with --self also guarded-get and guarded-create, which tell Sheaf with keys, rules and metrics against Sheaf without."`
 	Connections []int         `name:"connections" default:"1,32,128" help:"Numbers of concurrent connections."`
 	Rounds      int           `name:"rounds" default:"3" help:"How often each measurement is taken. What is shown are medians."`
 	Duration    time.Duration `name:"duration" default:"2s" help:"Length of one measurement."`
@@ -88,6 +87,9 @@ func (c *benchCommand) check() error {
 		if !slices.Contains(bench.Operations(), name) {
 			return usageError(fmt.Sprintf("there is no operation %q; there are %s", name, strings.Join(bench.Operations(), ", ")))
 		}
+		if bench.Guarded(name) && !c.Self {
+			return usageError(name + " goes with --self")
+		}
 	}
 	return nil
 }
@@ -97,16 +99,16 @@ func (c *benchCommand) measureURL(ctx context.Context, a *app, report *bench.Rep
 	if err != nil {
 		return usageError(err.Error())
 	}
-	report.Rows, err = c.measure(ctx, a, service, nil)
+	report.Rows, err = c.measure(ctx, a, bench.Services{Sheaf: service})
 	return err
 }
 
-func (c *benchCommand) measure(ctx context.Context, a *app, sheaf, other *bench.Service) ([]bench.Row, error) {
+func (c *benchCommand) measure(ctx context.Context, a *app, s bench.Services) ([]bench.Row, error) {
 	meter := newBenchMeter(a.stderr)
 	defer meter.finish()
 	return bench.Run(ctx, bench.Options{
 		Operations: c.Operations, Connections: c.Connections, Rounds: c.Rounds, Duration: c.Duration, Rate: c.Rate, Watch: meter.show,
-	}, sheaf, other)
+	}, s)
 }
 
 // measureSelf starts a private mongod and, on it, this program and the other.
@@ -117,21 +119,15 @@ func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Re
 		if err := writeSchema(schema); err != nil {
 			return err
 		}
-		sheaf, err := startSelf(ctx, schema, "bench", server)
+		services, stop, err := c.start(ctx, folder, schema, server)
+		defer func() { err = errors.Join(err, stop()) }()
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, sheaf.Stop()) }()
-		other, err := c.startOther(ctx, server)
-		if err != nil {
-			return err
-		}
-		if other != nil {
-			defer func() { err = errors.Join(err, other.Stop()) }()
-		}
+		sheaf := services.Sheaf
 		idle := sheaf.Memory()
 		if len(c.Operations) > 0 {
-			report.Rows, err = c.measure(ctx, a, sheaf, other)
+			report.Rows, err = c.measure(ctx, a, services)
 		}
 		if err == nil {
 			err = c.measureTasks(ctx, folder, schema, server, report)
@@ -162,41 +158,6 @@ func (a *app) withBenchServer(ctx context.Context, measure func(folder string, s
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(ctx))) }()
 	return measure(folder, server)
-}
-
-// startSelf runs this program as production does, but for TLS to MongoDB.
-func startSelf(ctx context.Context, schema, database string, server *mongod.Server) (*bench.Service, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	key, err := benchKey(ctx, database, server)
-	if err != nil {
-		return nil, err
-	}
-	return bench.Start(ctx, "sheaf", program, []string{"serve"}, []string{"Authorization: Bearer " + key}, []string{
-		"SHEAF_ENV=production", "SHEAF_MIGRATE=auto", "SHEAF_ALLOW_PLAINTEXT=true", "SHEAF_LISTEN=127.0.0.1:0", "SHEAF_SCHEMA=" + schema,
-		"MONGODB_URI=" + server.URI(), "MONGODB_DATABASE=" + database,
-	}, server.PID())
-}
-
-// benchKey makes an API key: production serves nobody without one.
-func benchKey(ctx context.Context, database string, server *mongod.Server) (text string, err error) {
-	s, err := store.Open(ctx, store.Options{URI: server.URI(), Database: database})
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, s.Close(ctx)) }()
-	id := auth.NewKeyID()
-	text, hash := auth.NewSecret(id)
-	return text, s.CreateKey(ctx, auth.Key{ID: id, Name: "bench", Secrets: []auth.Secret{{Hash: hash}}, CreatedAt: time.Now()})
-}
-
-func (c *benchCommand) startOther(ctx context.Context, server *mongod.Server) (*bench.Service, error) {
-	if c.Against == "" {
-		return nil, nil //nolint:nilnil // there is no other service
-	}
-	return bench.Start(ctx, "by hand", c.Against, nil, nil, []string{"MONGODB_URI=" + server.URI()}, server.PID())
 }
 
 func (c *benchCommand) print(w io.Writer, report bench.Report) error {

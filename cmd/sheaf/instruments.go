@@ -17,9 +17,10 @@ import (
 // instruments are what shows how a service does.
 type instruments struct {
 	observer *observe.Observer
-	metrics  *metrics.Metrics
+	// metrics are nil where nothing is counted.
+	metrics *metrics.Metrics
 	// public answers with the metrics where everybody else is answered; nil where
-	// they have an address of their own.
+	// there are none, or they have an address of their own.
 	public http.Handler
 	// open are to be closed at the end, in their order.
 	open []io.Closer
@@ -28,12 +29,16 @@ type instruments struct {
 // openInstruments returns those of a service that subscribers want to know of too:
 // metrics, the listener of operators, and traces where somebody gathers them.
 func (a *app) openInstruments(ctx context.Context, subscribers []observe.Subscriber) (*instruments, error) {
-	i, settings := &instruments{metrics: metrics.New(versionName())}, a.config.Monitoring
-	subscribers = append(subscribers, i.metrics.Subscriber())
+	i, settings := &instruments{}, a.config.Monitoring
+	var counted http.Handler
+	if settings.Metrics {
+		i.metrics = metrics.New(versionName())
+		subscribers, counted = append(subscribers, i.metrics.Subscriber()), i.metrics.Handler()
+	}
 	if settings.AdminListen == "" {
-		i.public = i.metrics.Handler()
+		i.public = counted
 	} else {
-		admin, err := startAdmin(ctx, settings.AdminAddress(), i.metrics.Handler(), a.log)
+		admin, err := startAdmin(ctx, settings.AdminAddress(), counted, a.log)
 		if err != nil {
 			return nil, err
 		}
@@ -65,6 +70,9 @@ func (i *instruments) Close() error {
 
 // watch shows the pool and the model too.
 func (i *instruments) watch(s *store.Store, e *engine.Engine, keeper *live.Keeper) {
+	if i.metrics == nil {
+		return
+	}
 	i.metrics.Watch(metrics.Sources{
 		Pool: func() (open, inUse, waiting int64) {
 			p := s.Pool()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -37,7 +38,9 @@ func (x *exchange) authenticate(r route) error {
 	if err != nil {
 		return err
 	}
-	x.request = x.request.WithContext(auth.With(observe.WithCaller(ctx, principal.Caller()), principal))
+	x.request = x.request.WithContext(x.limit.with(func(ctx context.Context) context.Context {
+		return auth.With(observe.WithCaller(ctx, principal.Caller()), principal)
+	}))
 	return nil
 }
 

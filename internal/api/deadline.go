@@ -71,6 +71,21 @@ func (d *deadline) Await(closed <-chan struct{}) bool {
 	return false
 }
 
+// with returns the context with further values, which can be awaited as the
+// deadline itself can.
+func (d *deadline) with(values func(context.Context) context.Context) context.Context {
+	return &valued{d, values(d)}
+}
+
+// valued is a deadline whose values are those of another context.
+type valued struct {
+	*deadline
+	values context.Context
+}
+
+// Value returns what either context has under a key.
+func (v *valued) Value(key any) any { return v.values.Value(key) }
+
 // timers are stopped.
 var timers = sync.Pool{New: func() any {
 	timer := time.NewTimer(time.Hour)

@@ -23,6 +23,8 @@ type exchange struct {
 	http.ResponseWriter
 	service *Service
 	request *http.Request
+	// limit is the context of the request until it is known who asks.
+	limit *deadline
 	// model is the one that served when the request came.
 	model *schema.Model
 	// route is the path template that matched, and param a part of the path.

@@ -102,9 +102,9 @@ func (s *Service) Stop() {
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, service: s, model: s.engine.Model(), began: time.Now(), client: r.Context()}
-	ctx := withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
-	defer ctx.release()
-	x.request = r.WithContext(ctx)
+	x.limit = withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
+	defer x.limit.release()
+	x.request = r.WithContext(x.limit)
 	defer s.finish(x)
 	if s.draining.Load() {
 		x.Header().Set("Connection", "close")

@@ -28,6 +28,19 @@ func Schema() fs.FS {
 	return folder
 }
 
+//go:embed guarded
+var guardedFiles embed.FS
+
+// GuardedSchema returns the schema folder of a service with rules of access: the
+// same items, which only the key may read that made them.
+func GuardedSchema() fs.FS {
+	folder, err := fs.Sub(guardedFiles, "guarded")
+	if err != nil { // the folder is embedded
+		panic(err)
+	}
+	return folder
+}
+
 // Options say what to measure.
 type Options struct {
 	// Operations are some of the names that Operations returns, Connections numbers of concurrent
@@ -55,17 +68,26 @@ type Progress struct {
 	Errors      int64
 }
 
-// Run measures every operation on sheaf, and in turns with it on other, where
-// that is not nil and has the operation.
-func Run(ctx context.Context, o Options, sheaf, other *Service) ([]Row, error) {
+// Services are those that are measured.
+type Services struct {
+	// Sheaf is as production is. Other is the hand-written one, nil for none.
+	Sheaf, Other *Service
+	// Guarded is Sheaf with keys, rules and metrics, Open without any of them; they
+	// are nil where no operation asks for them.
+	Guarded, Open *Service
+}
+
+// Run measures every operation on two services in turns, where there are two that
+// have it.
+func Run(ctx context.Context, o Options, s Services) ([]Row, error) {
 	operations := selected(o.Operations)
-	if err := prepare(ctx, operations, sheaf, other); err != nil {
+	if err := prepare(ctx, operations, s); err != nil {
 		return nil, err
 	}
 	var pairs []pair
 	for _, op := range operations {
 		for _, connections := range op.at(o.Connections) {
-			pairs = append(pairs, op.pair(sheaf, other, connections))
+			pairs = append(pairs, op.pair(s, connections))
 		}
 	}
 	r := runner{options: o, total: countMeasurements(pairs, o.Rounds)}
@@ -90,12 +112,11 @@ func selected(names []string) []*operation {
 	return found
 }
 
-func prepare(ctx context.Context, operations []*operation, sheaf, other *Service) error {
-	for _, s := range []*Service{sheaf, other} {
-		if s == nil {
-			continue
-		}
-		if err := seed(ctx, s, operations); err != nil {
+// prepare gives every service what the operations need that it is asked for.
+func prepare(ctx context.Context, operations []*operation, services Services) error {
+	for _, s := range []*Service{services.Sheaf, services.Other, services.Guarded, services.Open} {
+		asked := slices.DeleteFunc(slices.Clone(operations), func(op *operation) bool { return !slices.Contains(op.asks(services), s) })
+		if err := seed(ctx, s, asked); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}

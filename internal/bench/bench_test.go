@@ -131,16 +131,16 @@ func TestAReportIsTextJSONAndAChart(t *testing.T) {
 	sample := func(rate float64) []Sample {
 		return []Sample{{Rate: rate, P50: time.Millisecond, P99: 2 * time.Millisecond, Answers: 10}, {Rate: 2 * rate, P50: time.Millisecond, P99: time.Millisecond, Answers: 10, Errors: 1, FirstError: "no"}}
 	}
-	a, b := &Service{Name: sheafName}, &Service{Name: "by hand"}
+	s := Services{Sheaf: &Service{Name: sheafName}, Other: &Service{Name: "by hand"}, Guarded: &Service{Name: "guarded"}, Open: &Service{Name: "open"}}
 	r := Report{Machine: ThisMachine(), Rounds: 2, Duration: 1}
 	for _, op := range operations {
-		r.Rows = append(r.Rows, newRow(op.pair(a, b, 1), sample(300), sample(100)), newRow(op.pair(a, b, 32), sample(900), sample(100)))
+		r.Rows = append(r.Rows, newRow(op.pair(s, 1), sample(300), sample(100)), newRow(op.pair(s, 32), sample(900), sample(100)))
 	}
 	var text bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"get", "9.00", "page 1,000 over page 1", "were not as expected; the first: no"} {
+	for _, want := range []string{"get", "9.00", "page 1,000 over page 1", "with keys, rules and metrics", "guarded-create", "were not as expected; the first: no"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, text.String())
 		}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,8 @@ type operation struct {
 	// base is another request to Sheaf, which this one's cost is told against
 	// where there is no hand-written one.
 	base request
+	// guarded says that Sheaf with all guards is told against Sheaf without.
+	guarded bool
 	// needs are the collections that must hold documents.
 	needs []string
 }
@@ -34,6 +37,13 @@ var operations = []*operation{
 	{name: "page", status: 200, sheaf: farPage, base: firstPage, needs: []string{people}},
 	{name: "include", status: 200, sheaf: listWithAuthors, base: listPosts, needs: []string{people, posts}},
 	{name: "batch", status: 200, sheaf: createHundred, base: createTwo, needs: []string{items}},
+	{name: "guarded-get", status: 200, sheaf: getItem, guarded: true, needs: []string{items}},
+	{name: "guarded-create", status: 201, sheaf: createItem, guarded: true, needs: []string{items}},
+}
+
+// Guarded reports whether an operation needs the services Guarded and Open.
+func Guarded(name string) bool {
+	return slices.ContainsFunc(operations, func(op *operation) bool { return op.name == name && op.guarded })
 }
 
 // Operations returns the names of the operations.
@@ -54,15 +64,28 @@ func (op *operation) at(connections []int) []int {
 	return connections
 }
 
-func (op *operation) pair(sheaf, other *Service, connections int) pair {
-	p := pair{operation: op, connections: connections, a: contestant{sheaf, op.sheaf, op.status}}
+func (op *operation) pair(s Services, connections int) pair {
+	p := pair{operation: op, connections: connections, a: contestant{s.Sheaf, op.sheaf, op.status}}
 	switch {
+	case op.guarded:
+		p.a.service, p.b = s.Guarded, contestant{s.Open, op.sheaf, op.status}
 	case op.base != nil:
-		p.b = contestant{sheaf, op.base, op.status}
-	case other != nil && op.hand != nil:
-		p.b = contestant{other, op.hand, op.status}
+		p.b = contestant{s.Sheaf, op.base, op.status}
+	case s.Other != nil && op.hand != nil:
+		p.b = contestant{s.Other, op.hand, op.status}
 	}
 	return p
+}
+
+// asks are the services that the operation is asked of.
+func (op *operation) asks(s Services) []*Service {
+	switch {
+	case op.guarded:
+		return []*Service{s.Guarded, s.Open}
+	case op.hand != nil && s.Other != nil:
+		return []*Service{s.Sheaf, s.Other}
+	}
+	return []*Service{s.Sheaf}
 }
 
 // The collections of the benchmark.

@@ -60,12 +60,17 @@ type Row struct {
 	// to Sheaf itself that the operation's cost is told against.
 	Other *Figures `json:"other,omitempty"`
 	Base  *Figures `json:"base,omitempty"`
+	// Open are those of Sheaf without keys, rules and metrics, where Sheaf are those
+	// with them.
+	Open *Figures `json:"open,omitempty"`
 	// Ratio is Sheaf's rate over the other's; P99Ratio likewise of the 99th
 	// percentile of latency, where less is better. Cost is the median latency
 	// over that of Base.
 	Ratio    *Spread `json:"ratio,omitempty"`
 	P99Ratio *Spread `json:"p99_ratio,omitempty"`
 	Cost     *Spread `json:"cost,omitempty"`
+	// Kept is Sheaf's rate over that of Open.
+	Kept *Spread `json:"kept,omitempty"`
 }
 
 // Figures are the medians over the rounds.
@@ -102,8 +107,13 @@ func newRow(p pair, a, b []Sample) Row {
 		row.Base, row.Cost = &second, spreadOf(a, b, func(s Sample) float64 { return s.P50.Seconds() })
 		return row
 	}
+	rate := func(s Sample) float64 { return s.Rate }
+	if p.operation.guarded {
+		row.Open, row.Kept = &second, spreadOf(a, b, rate)
+		return row
+	}
 	row.Other = &second
-	row.Ratio = spreadOf(a, b, func(s Sample) float64 { return s.Rate })
+	row.Ratio = spreadOf(a, b, rate)
 	row.P99Ratio = spreadOf(a, b, func(s Sample) float64 { return s.P99.Seconds() })
 	return row
 }
@@ -165,6 +175,7 @@ func (r Report) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	r.writeFigures(table)
 	r.writeRatios(table)
+	r.writeKept(table)
 	r.writeCosts(table)
 	r.writeTasks(table)
 	if err := table.Flush(); err != nil {
@@ -185,9 +196,14 @@ func (r Report) writeFigures(w io.Writer) {
 		}
 	}
 	for _, row := range r.Rows {
-		line(row, sheafName, &row.Sheaf)
+		if row.Open != nil {
+			line(row, "guarded", &row.Sheaf)
+		} else {
+			line(row, sheafName, &row.Sheaf)
+		}
 		line(row, "by hand", row.Other)
 		line(row, "its base", row.Base)
+		line(row, "open", row.Open)
 	}
 }
 
@@ -201,6 +217,19 @@ func (r Report) writeRatios(w io.Writer) {
 			fmt.Fprintf(w, "%s\t%d\t%.2f\t%.2f–%.2f\t%.2f\t%.2f–%.2f\t%.2f\t\n", row.Operation, row.Connections,
 				row.Ratio.Median, row.Ratio.Min, row.Ratio.Max, row.P99Ratio.Median, row.P99Ratio.Min, row.P99Ratio.Max,
 				row.Sheaf.ServiceCPU/max(row.Other.ServiceCPU, 1))
+		}
+	}
+}
+
+func (r Report) writeKept(w io.Writer) {
+	if !slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Kept != nil }) {
+		return
+	}
+	fmt.Fprintln(w, "\nwith keys, rules and metrics\tconnections\trate, times without\tspread\tservice CPU, times without\t")
+	for _, row := range r.Rows {
+		if row.Kept != nil {
+			fmt.Fprintf(w, "%s\t%d\t%.2f\t%.2f–%.2f\t%.2f\t\n", row.Operation, row.Connections,
+				row.Kept.Median, row.Kept.Min, row.Kept.Max, row.Sheaf.ServiceCPU/max(row.Open.ServiceCPU, 1))
 		}
 	}
 }
@@ -224,7 +253,7 @@ func (r Report) writeCosts(w io.Writer) {
 
 func (r Report) writeErrors(w io.Writer) error {
 	for _, row := range r.Rows {
-		for _, f := range []*Figures{&row.Sheaf, row.Other, row.Base} {
+		for _, f := range []*Figures{&row.Sheaf, row.Other, row.Base, row.Open} {
 			if f == nil || f.Errors == 0 {
 				continue
 			}

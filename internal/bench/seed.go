@@ -17,14 +17,13 @@ var seeds = map[string]int{items: 2000, people: 10_000, posts: 1000, accounts: 1
 // far is the page that farPage asks for, of ten documents each.
 const far = 1000
 
-// seed gives a service the documents that operations need. Those that are there
+// seed gives a service the documents that operations need that it is asked for. Those that are there
 // from a run before are left as they are.
 func seed(ctx context.Context, s *Service, operations []*operation) error {
 	needed := make(map[string]bool)
 	for _, op := range operations {
 		for _, name := range op.needs {
-			// What only Sheaf is asked for needs no documents elsewhere.
-			needed[name] = needed[name] || op.hand != nil || s.Name == sheafName
+			needed[name] = true
 		}
 	}
 	for _, name := range []string{items, people, posts, accounts} {

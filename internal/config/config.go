@@ -118,6 +118,7 @@ type Log struct {
 
 // Monitoring is where operators see how the service does.
 type Monitoring struct {
+	Metrics      bool   `name:"metrics" env:"SHEAF_METRICS" default:"true" negatable:"" help:"Count requests, database commands and what else happens, for /metrics. Off, nothing is counted and there is no /metrics."`
 	AdminListen  string `name:"admin-listen" env:"SHEAF_ADMIN_LISTEN" help:"Address of a second listener, for operators: /metrics, which is there alone then, and /debug/pprof. Without a host it is on loopback. It asks nobody who they are, and profiles tell what is in memory."`
 	OTLPEndpoint string `name:"otlp-endpoint" env:"SHEAF_OTLP_ENDPOINT" help:"URL of a receiver of traces (OTLP over HTTP, without /v1/traces), such as http://localhost:4318. Without it the variables of OpenTelemetry count, such as OTEL_EXPORTER_OTLP_ENDPOINT; without those there are no traces."`
 }
