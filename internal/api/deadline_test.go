@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sheafdb/sheaf/internal/coalesce"
 )
 
 // Each way of waiting for the end must see it, whatever was asked before.
@@ -49,6 +51,27 @@ func TestAwaitingEndsWithTheFirst(t *testing.T) {
 	cancel()
 	if long.Await(open) || !errors.Is(long.Err(), context.Canceled) {
 		t.Errorf("the parent was cancelled: %v", long.Err())
+	}
+}
+
+// Who asks is put into the context of a request, which batches wait for with a
+// timer that is there already.
+func TestADeadlineWithValuesIsAwaited(t *testing.T) {
+	d := withDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer d.release()
+	type key struct{}
+	ctx := d.with(func(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, "ada") })
+	waiter, ok := ctx.(coalesce.Waiter)
+	if !ok {
+		t.Fatal("it is nothing that can be awaited")
+	}
+	closed := make(chan struct{})
+	close(closed)
+	if !waiter.Await(closed) || d.timed != nil || ctx.Value(key{}) != "ada" {
+		t.Errorf("a timer was made, or the value is %v", ctx.Value(key{}))
+	}
+	if at, ok := ctx.Deadline(); !ok || !at.Equal(d.at) {
+		t.Errorf("ends at %v", at)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Kind is what a caller proved itself by.
@@ -28,7 +29,7 @@ func (k Kind) String() string {
 }
 
 // Principal is a caller that proved who it is. It is shared by requests and never
-// changed. A nil *Principal stands for anybody, where the service runs open: it
+// changed but for what it remembers. A nil *Principal stands for anybody, where the service runs open: it
 // may do everything.
 type Principal struct {
 	Kind Kind
@@ -42,6 +43,22 @@ type Principal struct {
 	// is the ID always, and roles are the Roles. Values are those of JSON: string,
 	// bool, json.Number, []any, map[string]any or nil.
 	Claims map[string]any
+
+	worked sync.Map
+}
+
+// Work returns what make returns for a key, which it is asked for once or a few
+// times: what follows from who asks alone need not be worked out for each request.
+// It is kept as long as the Principal.
+func (p *Principal) Work(key any, make func() any) any {
+	if p == nil {
+		return make()
+	}
+	if done, ok := p.worked.Load(key); ok {
+		return done
+	}
+	done, _ := p.worked.LoadOrStore(key, make())
+	return done
 }
 
 // Caller names the caller among all that there are: a subject of a token and an

@@ -39,6 +39,19 @@ func TestKeysAndTokensShareNoName(t *testing.T) {
 	}
 }
 
+func TestWhatFollowsFromACallerIsWorkedOutOnce(t *testing.T) {
+	p, made := &auth.Principal{ID: "ada"}, 0
+	work := func(p *auth.Principal, key any) any {
+		return p.Work(key, func() any { made++; return made })
+	}
+	if a, b, c := work(p, "x"), work(p, "x"), work(p, "y"); a != 1 || b != 1 || c != 2 {
+		t.Errorf("worked out %v, %v, %v", a, b, c)
+	}
+	if a, b := work(nil, "x"), work(nil, "x"); a != 3 || b != 4 {
+		t.Errorf("nobody remembers, and got %v, %v", a, b)
+	}
+}
+
 func TestClaims(t *testing.T) {
 	p := &auth.Principal{Claims: map[string]any{
 		"sub": "ada", "org": map[string]any{"id": "o1"}, "https://example.com/tenant": "t1", "a.b": "dotted",

@@ -21,11 +21,13 @@ import (
 // read by id. A document that a caller may not read is, to that caller, not there;
 // one that it may read and not change is forbidden.
 
-// permit is what the rules of one action admit for one caller. A nil permit
-// admits everything.
+// permit is what the rules of one action admit for one caller. It is shared by the
+// requests of the caller, and never changed. A nil permit admits everything.
 type permit struct {
 	grant *schema.Grant
 	rules []settled
+	// hides is set where a rule shows a part of the fields alone.
+	hides bool
 }
 
 // settled is a rule with the values of one caller.
@@ -46,10 +48,21 @@ func permitOf(caller *auth.Principal, c *schema.Collection, a schema.Action) *pe
 	if c.Grant.Unlimited(a) {
 		return nil
 	}
+	return caller.Work(permitKey{c.Grant, a}, func() any { return newPermit(caller, c, a) }).(*permit)
+}
+
+// permitKey is what a permit is remembered by. A view has a Grant of its own for
+// each collection.
+type permitKey struct {
+	grant  *schema.Grant
+	action schema.Action
+}
+
+func newPermit(caller *auth.Principal, c *schema.Collection, a schema.Action) *permit {
 	p := &permit{grant: c.Grant}
 	for _, r := range c.Grant.Rules(a) {
 		if s, ok := settle(caller, r); ok {
-			p.rules = append(p.rules, s)
+			p.rules, p.hides = append(p.rules, s), p.hides || s.Fields != nil
 		}
 	}
 	return p
@@ -119,7 +132,7 @@ func (p *permit) filter() *filter.Bound {
 // shown returns what the caller sees of a document: the fields that any of the
 // rules shows that admit it. ok is false for a document that it may not see.
 func (p *permit) shown(doc bson.Raw) (seen bson.Raw, ok bool) {
-	if p == nil {
+	if p == nil || !p.hides && p.matches(doc) {
 		return doc, true
 	}
 	var matching []settled
@@ -366,9 +379,15 @@ func (op *operation) shown(r Result) Result {
 		return r
 	}
 	seen, ok := op.reads.shown(r.Document)
-	r.Document, r.Withheld = seen, !ok
+	if !ok {
+		seen, r.Withheld = partOf(r.Document, noFields.Has), true
+	}
+	r.Document = seen
 	return r
 }
+
+// noFields has the system fields alone, which every list has.
+var noFields = &schema.FieldList{}
 
 // veiled returns an error without the fields of which the caller cannot speak.
 func (op *operation) veiled(err error) error {
