@@ -21,7 +21,7 @@ func (a *app) authenticator(ctx context.Context, s *store.Store) (*auth.Authenti
 	who.Tokens, err = auth.NewTokens(auth.TokenOptions{
 		Secret: []byte(settings.JWTSecret.Reveal()), PublicKeys: []byte(settings.JWTPublicKeys.Reveal()), KeySetURL: settings.JWKSURL,
 		Issuer: settings.JWTIssuer, Audiences: settings.Audiences(), Algorithms: settings.Algorithms(), Leeway: settings.JWTLeeway,
-		IDClaim: settings.JWTIDClaim, RolesClaim: settings.JWTRolesClaim, Log: a.log,
+		IDClaim: settings.JWTIDClaim, RolesClaim: settings.JWTRolesClaim, CollectionsClaim: settings.JWTCollectionsClaim, Log: a.log,
 	})
 	if err != nil {
 		return nil, usageError("SHEAF_AUTH_JWT: " + err.Error())

@@ -41,6 +41,9 @@ type TokenOptions struct {
 	// IDClaim and RolesClaim are the paths of the claims that name the caller and
 	// its roles: sub and roles by default.
 	IDClaim, RolesClaim string
+	// CollectionsClaim is the path of the claim that lists the collections that the
+	// caller may use; a token without it may use none. "" lets every token use all.
+	CollectionsClaim string
 	// Log is told of key sets that cannot be fetched; nil for nobody.
 	Log *slog.Logger
 }
@@ -60,11 +63,12 @@ const (
 
 // Tokens verifies JSON Web Tokens. It is safe for concurrent use.
 type Tokens struct {
-	keys       verificationKeys
-	parser     *jwt.Parser
-	leeway     time.Duration
-	id, roles  string
-	remembered *memory
+	keys   verificationKeys
+	parser *jwt.Parser
+	leeway time.Duration
+	// id, roles and collections are paths of claims, the last "" for none.
+	id, roles, collections string
+	remembered             *memory
 }
 
 // verificationKeys has the keys of the issuer.
@@ -103,7 +107,7 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	}
 	return &Tokens{
 		keys: keys, parser: jwt.NewParser(options...), leeway: o.Leeway,
-		id: cmp.Or(o.IDClaim, "sub"), roles: cmp.Or(o.RolesClaim, "roles"), remembered: newMemory(maxRemembered),
+		id: cmp.Or(o.IDClaim, "sub"), roles: cmp.Or(o.RolesClaim, "roles"), collections: o.CollectionsClaim, remembered: newMemory(maxRemembered),
 	}, nil
 }
 
@@ -213,7 +217,11 @@ func (t *Tokens) principal(claims jwt.MapClaims) (*Principal, error) {
 		return nil, fault.New(fault.Unauthenticated, "the claim %s of the token is no text of 1 to %d bytes, and names the caller", t.id, maxClaimText)
 	}
 	roles, _ := p.Claim(t.roles)
-	p.Roles = rolesOf(roles)
+	p.Roles = namesOf(roles)
+	if t.collections != "" {
+		names, _ := p.Claim(t.collections)
+		p.Collections = append([]string{}, namesOf(names)...) // not nil, which is for all
+	}
 	list := make([]any, len(p.Roles))
 	for i, role := range p.Roles {
 		list[i] = role
@@ -222,23 +230,23 @@ func (t *Tokens) principal(claims jwt.MapClaims) (*Principal, error) {
 	return p, nil
 }
 
-// rolesOf reads a list of texts, or texts with blanks between them as scope has
-// them. What is none of these is no role.
-func rolesOf(value any) []string {
-	var roles []string
+// namesOf reads a list of texts, or texts with blanks between them as scope has
+// them. What is none of these names nothing.
+func namesOf(value any) []string {
+	var names []string
 	switch v := value.(type) {
 	case string:
-		roles = strings.Fields(v)
+		names = strings.Fields(v)
 	case []any:
 		for _, each := range v {
-			if role, ok := each.(string); ok {
-				roles = append(roles, role)
+			if name, ok := each.(string); ok {
+				names = append(names, name)
 			}
 		}
 	}
-	roles = slices.DeleteFunc(roles, func(role string) bool { return !isClaimText(role) })
-	slices.Sort(roles)
-	return slices.Compact(roles)
+	names = slices.DeleteFunc(names, func(name string) bool { return !isClaimText(name) })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func isClaimText(text string) bool {

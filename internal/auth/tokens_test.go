@@ -196,6 +196,31 @@ func TestClaimsByPaths(t *testing.T) {
 	}
 }
 
+func TestCollectionsOfTokens(t *testing.T) {
+	of := func(claim string, more jwt.MapClaims) *auth.Principal {
+		a := tokens(t, func(o *auth.TokenOptions) { o.Secret, o.CollectionsClaim = secret, claim })
+		return accepted(t, a, sign(t, jwt.SigningMethodHS256, secret, claims(more), nil))
+	}
+	named := jwt.MapClaims{"sheaf": map[string]any{"collections": []any{"orders", 7, "users"}}}
+	tests := []struct {
+		name          string
+		p             *auth.Principal
+		orders, notes bool
+	}{
+		{"named", of("sheaf.collections", named), true, false},
+		{"as text", of("may", jwt.MapClaims{"may": "notes orders"}), true, true},
+		{"none", of("may", jwt.MapClaims{"may": []any{}}), false, false},
+		{"no claim", of("may", nil), false, false},
+		{"no list", of("may", jwt.MapClaims{"may": map[string]any{"orders": true}}), false, false},
+		{"not asked for", of("", named), true, true},
+	}
+	for _, test := range tests {
+		if orders, notes := test.p.Reaches("orders"), test.p.Reaches("notes"); orders != test.orders || notes != test.notes {
+			t.Errorf("%s: orders %v, notes %v", test.name, orders, notes)
+		}
+	}
+}
+
 func TestATokenThatWasVerifiedStillExpires(t *testing.T) {
 	a := tokens(t, func(o *auth.TokenOptions) { o.Secret = secret })
 	text := sign(t, jwt.SigningMethodHS256, secret, claims(jwt.MapClaims{"exp": time.Now().Add(3 * time.Second).Unix()}), nil)

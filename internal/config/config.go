@@ -65,15 +65,16 @@ type Auth struct {
 	PublicDocs  bool          `name:"auth-public-docs" env:"SHEAF_AUTH_PUBLIC_DOCS" default:"true" production:"false" negatable:"" help:"Let anybody read /openapi.json, which describes every collection. /docs shows it, and /problems, /livez and /readyz are open in any case."`
 	KeyLifetime time.Duration `name:"auth-key-lifetime" env:"SHEAF_AUTH_KEY_LIFETIME" default:"5s" min:"10ms" max:"5m" help:"How long an instance goes on with what it knows of an API key: within this time it notices that one was revoked or changed."`
 
-	JWTSecret     Secret        `name:"auth-jwt-secret" env:"SHEAF_AUTH_JWT_SECRET" help:"Secret of tokens that are signed with HS256, HS384 or HS512: at least 32 random bytes, 48 and 64 for the latter two."`
-	JWTPublicKeys Secret        `name:"auth-jwt-public-keys" env:"SHEAF_AUTH_JWT_PUBLIC_KEYS" help:"PEM text of the public keys or certificates that verify tokens: RSA, ECDSA or Ed25519; several while the issuer changes keys."`
-	JWKSURL       string        `name:"auth-jwks-url" env:"SHEAF_AUTH_JWKS_URL" help:"URL of the JSON Web Key Set of the issuer of tokens. Needs an issuer and an audience, and https but to this machine."`
-	JWTIssuer     string        `name:"auth-jwt-issuer" env:"SHEAF_AUTH_JWT_ISSUER" help:"What iss of a token must be."`
-	JWTAudience   string        `name:"auth-jwt-audience" env:"SHEAF_AUTH_JWT_AUDIENCE" help:"What aud of a token must name; several with commas between them, of which one is enough."`
-	JWTAlgorithms string        `name:"auth-jwt-algorithms" env:"SHEAF_AUTH_JWT_ALGORITHMS" help:"Algorithms that tokens may be signed with, with commas between them, such as ES256. Without it those that fit the keys."`
-	JWTLeeway     time.Duration `name:"auth-jwt-leeway" env:"SHEAF_AUTH_JWT_LEEWAY" default:"30s" min:"0s" max:"10m" help:"How far the clocks of the issuer and the service may be apart."`
-	JWTIDClaim    string        `name:"auth-jwt-id-claim" env:"SHEAF_AUTH_JWT_ID_CLAIM" default:"sub" help:"Claim that names the caller; dots lead into objects."`
-	JWTRolesClaim string        `name:"auth-jwt-roles-claim" env:"SHEAF_AUTH_JWT_ROLES_CLAIM" default:"roles" help:"Claim with the roles of the caller, such as realm_access.roles or scope: a list, or text with blanks between them."`
+	JWTSecret           Secret        `name:"auth-jwt-secret" env:"SHEAF_AUTH_JWT_SECRET" help:"Secret of tokens that are signed with HS256, HS384 or HS512: at least 32 random bytes, 48 and 64 for the latter two."`
+	JWTPublicKeys       Secret        `name:"auth-jwt-public-keys" env:"SHEAF_AUTH_JWT_PUBLIC_KEYS" help:"PEM text of the public keys or certificates that verify tokens: RSA, ECDSA or Ed25519; several while the issuer changes keys."`
+	JWKSURL             string        `name:"auth-jwks-url" env:"SHEAF_AUTH_JWKS_URL" help:"URL of the JSON Web Key Set of the issuer of tokens. Needs an issuer and an audience, and https but to this machine."`
+	JWTIssuer           string        `name:"auth-jwt-issuer" env:"SHEAF_AUTH_JWT_ISSUER" help:"What iss of a token must be."`
+	JWTAudience         string        `name:"auth-jwt-audience" env:"SHEAF_AUTH_JWT_AUDIENCE" help:"What aud of a token must name; several with commas between them, of which one is enough."`
+	JWTAlgorithms       string        `name:"auth-jwt-algorithms" env:"SHEAF_AUTH_JWT_ALGORITHMS" help:"Algorithms that tokens may be signed with, with commas between them, such as ES256. Without it those that fit the keys."`
+	JWTLeeway           time.Duration `name:"auth-jwt-leeway" env:"SHEAF_AUTH_JWT_LEEWAY" default:"30s" min:"0s" max:"10m" help:"How far the clocks of the issuer and the service may be apart."`
+	JWTIDClaim          string        `name:"auth-jwt-id-claim" env:"SHEAF_AUTH_JWT_ID_CLAIM" default:"sub" help:"Claim that names the caller; dots lead into objects."`
+	JWTRolesClaim       string        `name:"auth-jwt-roles-claim" env:"SHEAF_AUTH_JWT_ROLES_CLAIM" default:"roles" help:"Claim with the roles of the caller, such as realm_access.roles or scope: a list, or text with blanks between them."`
+	JWTCollectionsClaim string        `name:"auth-jwt-collections-claim" env:"SHEAF_AUTH_JWT_COLLECTIONS_CLAIM" help:"Claim that lists the collections that the caller may use, in the forms of the roles. A token without it may use none then; while this is not set, every token may use all."`
 }
 
 // Transactions is what is kept for requests with keys, and for sessions.
