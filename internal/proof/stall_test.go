@@ -32,14 +32,21 @@ func TestClientsThatHangUpLeaveNothingBehind(t *testing.T) {
 			{"POST", "/v1/things", `[{"id":%d,"name":"n"},{"id":-%[1]d,"name":"n"}]`, "commitTransaction"},
 			{"DELETE", "/v1/things/2", "", "delete"},
 		} {
-			body := request.body
-			if body != "" {
-				body = fmt.Sprintf(body, nextThing.Add(1))
+			// On a machine that is busy the answer can come first: again, then.
+			for tries := 1; ; tries++ {
+				body := request.body
+				if body != "" {
+					body = fmt.Sprintf(body, nextThing.Add(1))
+				}
+				status := f.hangUp(s, request.method, request.path, body, request.command)
+				f.heal(&probe{service: s})
+				if status == 0 {
+					break
+				}
+				if tries == 20 {
+					t.Fatalf("%s, %s %s: answered with %d before the client hung up", name, request.method, body, status)
+				}
 			}
-			if status := f.hangUp(s, request.method, request.path, body, request.command); status != 0 {
-				t.Errorf("%s, %s %s: answered with %d before the client hung up", name, request.method, body, status)
-			}
-			f.heal(&probe{service: s})
 			awaitNoTransaction(t, f.server.URI())
 		}
 	}
