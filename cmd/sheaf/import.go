@@ -102,15 +102,19 @@ func (c *importCommand) into(ctx context.Context, a *app, model *schema.Model, o
 	meter.finish()
 	_, dangling := errors.AsType[*importer.DanglingError](err)
 	if whole := err == nil || dangling; !whole {
-		c.tellPoint(a.stderr, counts)
+		c.tellPoint(a.stderr, counts, err)
 	}
 	err = errors.Join(c.explain(err), refused.close(err == nil || dangling))
 	return errors.Join(err, c.summary(a.stdout, counts, time.Since(started)))
 }
 
 // tellPoint says how far an import came that did not come to its end.
-func (c *importCommand) tellPoint(w io.Writer, n importer.Counts) {
-	_, _ = fmt.Fprintf(w, "sheaf: stopped after line %d, byte %d of %s: all before is dealt with, and the same command again goes on from there\n", n.Line, n.Bytes, inputName(c.File))
+func (c *importCommand) tellPoint(w io.Writer, n importer.Counts, why error) {
+	next := "the same command again"
+	if _, ok := errors.AsType[*importer.InputError](why); ok { // it would end there again
+		next = "the same command on good input"
+	}
+	_, _ = fmt.Fprintf(w, "sheaf: stopped after line %d, byte %d of %s: all before is dealt with, and %s goes on from there\n", n.Line, n.Bytes, inputName(c.File), next)
 }
 
 func inputName(file string) string {

@@ -3,6 +3,7 @@ package importer
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -43,8 +44,8 @@ type Refusal struct {
 	Offset int64        `json:"offset"`
 	Reason string       `json:"reason"`
 	Errors []fault.Item `json:"errors,omitempty"`
-	// Document is what came, where it is JSON; else Text is. Of a document that
-	// is too large to be kept there is neither.
+	// Document is what came, where it is JSON; else Text is, with U+FFFD where it
+	// is no UTF-8. Of a document that is too large to be kept there is neither.
 	Document json.RawMessage `json:"document,omitempty"`
 	Text     string          `json:"text,omitempty"`
 }
@@ -53,7 +54,7 @@ type Refusal struct {
 func (r Result) Refusal() Refusal {
 	d := r.document
 	refusal := Refusal{Line: d.line, Offset: d.offset, Reason: reason(d.fault), Errors: d.fault.Items}
-	if json.Valid(d.text) {
+	if json.Valid(d.text) && utf8.Valid(d.text) { // Valid takes any bytes in strings
 		refusal.Document = d.text
 	} else {
 		refusal.Text = string(d.text)
