@@ -47,17 +47,17 @@ type Principal struct {
 	worked sync.Map
 }
 
-// Work returns what make returns for a key, which it is asked for once or a few
+// Work returns what work returns for a key, which it is asked for once or a few
 // times: what follows from who asks alone need not be worked out for each request.
 // It is kept as long as the Principal.
-func (p *Principal) Work(key any, make func() any) any {
+func (p *Principal) Work(key any, work func() any) any {
 	if p == nil {
-		return make()
+		return work()
 	}
 	if done, ok := p.worked.Load(key); ok {
 		return done
 	}
-	done, _ := p.worked.LoadOrStore(key, make())
+	done, _ := p.worked.LoadOrStore(key, work())
 	return done
 }
 
