@@ -191,10 +191,16 @@ func TestAnExportThatIsStopped(t *testing.T) {
 // slowDown makes every next batch of a cursor take so many milliseconds more.
 func (m *mover) slowDown(t *testing.T, milliseconds int) {
 	t.Helper()
+	m.delay(t, "getMore", milliseconds)
+}
+
+// delay makes a command take so many milliseconds more, each time.
+func (m *mover) delay(t *testing.T, command string, milliseconds int) {
+	t.Helper()
 	mode, data := any("off"), bson.D{}
 	if milliseconds > 0 {
 		mode = "alwaysOn"
-		data = bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "blockConnection", Value: true}, {Key: "blockTimeMS", Value: milliseconds}}
+		data = bson.D{{Key: "failCommands", Value: bson.A{command}}, {Key: "blockConnection", Value: true}, {Key: "blockTimeMS", Value: milliseconds}}
 	}
 	_, err := store.Admin(t.Context(), m.server.URI(), bson.D{{Key: "configureFailPoint", Value: "failCommand"}, {Key: "mode", Value: mode}, {Key: "data", Value: data}})
 	if err != nil {

@@ -64,9 +64,13 @@ func (c *seedCommand) read() ([]schema.File, error) {
 
 // seedError tells how far a seed came.
 func seedError(ctx context.Context, err error, done seed.Counts, of int) error {
-	point := "nothing was stored"
+	uncertain := ""
+	if fault.Is(err, fault.DatabaseUnavailable) || fault.Is(err, fault.Timeout) {
+		uncertain = " (or a transaction more, of which the answer was lost)"
+	}
+	point := "nothing was stored" + uncertain
 	if n := done.Created + done.Updated; n > 0 {
-		point = fmt.Sprintf("%d of %d documents were seen to, and the same command again does the others", n+done.Unchanged, of)
+		point = fmt.Sprintf("%d of %d documents were seen to%s, and the same command again does the others", n+done.Unchanged, of, uncertain)
 	}
 	if problems, ok := errors.AsType[*schema.Problems](err); ok {
 		problems.Note(schema.Problem{Message: point})
@@ -74,9 +78,6 @@ func seedError(ctx context.Context, err error, done seed.Counts, of int) error {
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; %s", point)
-	}
-	if fault.Is(err, fault.DatabaseUnavailable) || fault.Is(err, fault.Timeout) {
-		return fmt.Errorf("%s; the last transaction may have been stored, and the same command again finishes the work", plainText(err))
 	}
 	return fmt.Errorf("%s; %s", plainText(err), point)
 }
