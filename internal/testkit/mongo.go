@@ -55,8 +55,12 @@ func Mongo(t testing.TB) (uri, database string) {
 	}
 	name := "test_" + strings.ToLower(rand.Text()[:12])
 	t.Cleanup(func() { drop(t, server.URI(), name) })
-	return server.URI(), name
+	return server.URI() + patience, name
 }
+
+// patience is for machines that have other work too, on which a server can take long
+// to answer the first time.
+const patience = "&serverSelectionTimeoutMS=30000&connectTimeoutMS=20000"
 
 // startLimit bounds the start, a download of mongod included.
 const startLimit = 10 * time.Minute
