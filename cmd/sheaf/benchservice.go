@@ -53,7 +53,7 @@ func startSelf(ctx context.Context, schema, database string, server *mongod.Serv
 
 // startGuarded runs this program with rules in its schema, in a folder that is made.
 func startGuarded(ctx context.Context, schema string, server *mongod.Server) (*bench.Service, error) {
-	if err := os.CopyFS(schema, bench.GuardedSchema()); err != nil {
+	if err := bench.WriteGuardedSchema(schema); err != nil {
 		return nil, err
 	}
 	return startWithKey(ctx, "guarded", schema, "guarded", server)

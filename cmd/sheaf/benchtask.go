@@ -176,7 +176,7 @@ func (b *taskBench) plans(size int) (bench.TaskRow, error) {
 	const database = "task_plan"
 	folder := filepath.Join(b.folder, "plan")
 	flags := []string{"--schema", folder, "--migrations", filepath.Join(folder, "migrations")}
-	err := bench.WriteCollections(folder, size)
+	err := bench.WriteGrowthSchema(folder, size)
 	for _, args := range [][]string{{"new", "all", "--from", "files"}, {"up"}} {
 		if err == nil {
 			_, err = b.sheaf(database, append(append([]string{"migrate"}, args...), flags...)...)

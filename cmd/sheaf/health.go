@@ -54,11 +54,7 @@ func readyURL(settings config.HTTP) (string, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	scheme := "http"
-	if settings.TLSCertificate != "" {
-		scheme = "https"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz", nil
+	return settings.Scheme() + "://" + net.JoinHostPort(host, port) + "/readyz", nil
 }
 
 // selfClient asks this machine's own service, whose certificate is made out to the

@@ -35,11 +35,10 @@ func serveHTTP(ctx context.Context, settings config.HTTP, handler http.Handler, 
 	if server.TLSConfig, err = tlsConfig(settings, log); err != nil {
 		return errors.Join(fmt.Errorf("the certificate in SHEAF_TLS_CERT_FILE: %w", err), listener.Close())
 	}
-	ended, url := make(chan error, 1), "http://"+listener.Addr().String()
+	ended, url := make(chan error, 1), settings.Scheme()+"://"+listener.Addr().String()
 	if server.TLSConfig == nil {
 		go func() { ended <- keepalive.Serve(server, listener) }()
 	} else {
-		url = "https://" + listener.Addr().String()
 		go func() { ended <- server.ServeTLS(listener, "", "") }()
 	}
 	if _, err := fmt.Fprintf(stdout, "listening on %s\n", url); err != nil {

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/sheafdb/sheaf/internal/engine"
 	"github.com/sheafdb/sheaf/internal/live"
@@ -27,9 +29,15 @@ type instruments struct {
 }
 
 // openInstruments returns those of a service that subscribers want to know of too:
-// metrics, the listener of operators, and traces where somebody gathers them.
+// the audit log, metrics, the listener of operators, and traces where somebody
+// gathers them.
 func (a *app) openInstruments(ctx context.Context, subscribers []observe.Subscriber) (*instruments, error) {
 	i, settings := &instruments{}, a.config.Monitoring
+	audit, err := i.openAudit(a.config.Log.Audit, a.stderr)
+	if err != nil {
+		return nil, err
+	}
+	subscribers = append(subscribers, audit)
 	var counted http.Handler
 	if settings.Metrics {
 		i.metrics = metrics.New(versionName())
@@ -40,7 +48,7 @@ func (a *app) openInstruments(ctx context.Context, subscribers []observe.Subscri
 	} else {
 		admin, err := startAdmin(ctx, settings.AdminAddress(), counted, a.log)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, i.Close())
 		}
 		i.open = append(i.open, admin)
 	}
@@ -59,7 +67,30 @@ func (a *app) openInstruments(ctx context.Context, subscribers []observe.Subscri
 	return i, nil
 }
 
-// Close sends what is left of the traces, and ends the listener of operators.
+// openAudit returns who keeps the audit log, in a file or on stderr; nobody where it
+// is off. It is JSON in any case: programs read it.
+func (i *instruments) openAudit(where string, stderr io.Writer) (observe.Subscriber, error) {
+	out := stderr
+	switch where {
+	case "off":
+		return observe.Subscriber{}, nil
+	case "stderr":
+	default:
+		file, err := os.OpenFile(where, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return observe.Subscriber{}, fmt.Errorf("the audit log: %w", err)
+		}
+		out, i.open = file, append(i.open, file)
+	}
+	log, err := observe.NewLogger(out, "json", "info")
+	if err != nil {
+		return observe.Subscriber{}, errors.Join(err, i.Close())
+	}
+	return observe.Audit(log.With("audit", true)), nil
+}
+
+// Close sends what is left of the traces, and ends the listener of operators and the
+// audit log.
 func (i *instruments) Close() error {
 	var errs []error
 	for _, c := range i.open {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/sheafdb/sheaf/internal/api"
 	"github.com/sheafdb/sheaf/internal/config"
@@ -38,12 +37,7 @@ func (a *app) runService(ctx context.Context, told teller, subscribers ...observ
 	if err != nil {
 		return err
 	}
-	audit, closeAudit, err := a.audit()
-	if err != nil {
-		return err
-	}
-	defer closeAudit()
-	seen, err := a.openInstruments(ctx, append(subscribers, audit))
+	seen, err := a.openInstruments(ctx, subscribers)
 	if err != nil {
 		return err
 	}
@@ -108,27 +102,6 @@ func admission(c config.HTTP) api.Admission {
 		Concurrent: int64(c.RequestsMax), Proxies: proxies,
 		Callers: limit.NewRates(float64(c.CallerRate), c.CallerBurst), Addresses: limit.NewRates(float64(c.AddressRate), c.AddressBurst),
 	}
-}
-
-// audit opens the audit log. It is JSON in any case: programs read it.
-func (a *app) audit() (s observe.Subscriber, closes func(), err error) {
-	out, closes := a.stderr, func() {}
-	switch a.config.Log.Audit {
-	case "off":
-		return observe.Subscriber{}, closes, nil
-	case "stderr":
-	default:
-		file, err := os.OpenFile(a.config.Log.Audit, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return observe.Subscriber{}, closes, fmt.Errorf("the audit log: %w", err)
-		}
-		out, closes = file, func() { _ = file.Close() }
-	}
-	log, err := observe.NewLogger(out, "json", "info")
-	if err != nil {
-		return observe.Subscriber{}, closes, err
-	}
-	return observe.Audit(log.With("audit", true)), closes, nil
 }
 
 func listLimits(c config.HTTP) query.Limits {

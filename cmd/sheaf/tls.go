@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"log/slog"
 	"os"
@@ -50,7 +49,7 @@ func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 		if err := c.read(); err != nil {
 			c.log.WarnContext(hello.Context(), "the new certificate cannot be used, the old one serves on", "error", err.Error())
 		} else {
-			c.log.InfoContext(context.WithoutCancel(hello.Context()), "certificate read anew", "file", c.certFile)
+			c.log.InfoContext(hello.Context(), "certificate read anew", "file", c.certFile)
 		}
 	}
 	return c.loaded, nil

@@ -93,9 +93,7 @@ func (x *exchange) crossOrigin(r *http.Request) (preflight bool) {
 	if len(allowed) == 0 {
 		return false
 	}
-	origin := r.Header.Get("Origin")
-	x.vary = "Origin"
-	answer, ok := allowed.of(origin)
+	answer, ok := allowed.of(r.Header.Get("Origin"))
 	if !ok {
 		return false
 	}

@@ -41,9 +41,6 @@ type exchange struct {
 	err    error
 	// writes are what the request wrote so far, for the audit.
 	writes []*written
-	// vary is a header of the request that answers to it depend on, beside those
-	// that a handler names; "" for none.
-	vary string
 	// broken is set where an answer that was begun cannot be ended.
 	broken bool
 	// client ends when the client hangs up.
@@ -83,8 +80,8 @@ func (x *exchange) WriteHeader(status int) {
 		return
 	}
 	x.status = status
-	if x.vary != "" {
-		x.Header()["Vary"] = append(slices.Clone(x.Header()["Vary"]), x.vary)
+	if len(x.service.options.Origins) > 0 {
+		x.Header()["Vary"] = append(slices.Clone(x.Header()["Vary"]), "Origin")
 	}
 	x.ResponseWriter.WriteHeader(status)
 }

@@ -12,6 +12,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -28,18 +30,26 @@ func Schema() fs.FS {
 	return folder
 }
 
-//go:embed guarded
-var guardedFiles embed.FS
-
-// GuardedSchema returns the schema folder of a service with rules of access: the
-// same items, which only the key may read that made them.
-func GuardedSchema() fs.FS {
-	folder, err := fs.Sub(guardedFiles, "guarded")
-	if err != nil { // the folder is embedded
-		panic(err)
+// WriteGuardedSchema writes the schema file of the items into a folder, which it
+// makes, with rules of access: only the key may read them that made them.
+func WriteGuardedSchema(folder string) error {
+	text, err := files.ReadFile("schema/" + items + ".yaml")
+	if err != nil {
+		return err
 	}
-	return folder
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // holds nothing secret
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, items+".yaml"), append(text, guards...), 0o644) //nolint:gosec // likewise
 }
+
+const guards = `  ownerId: {type: string, required: true, max_length: 100}
+access:
+  read:   [{role: admin}, {where: {ownerId: $auth.sub}}]
+  create: [{role: admin}, {where: {active: true}, set: {ownerId: $auth.sub}}]
+  update: [{role: admin}, {where: {ownerId: $auth.sub}, fields: {except: [ownerId]}}]
+  delete: [{role: admin}]
+`
 
 // Options say what to measure.
 type Options struct {

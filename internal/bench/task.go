@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,23 +92,6 @@ func WriteItems(path string, count int) error {
 		return err
 	}
 	return file.Close()
-}
-
-// WriteCollections writes the schema files of so many collections to a folder, each
-// with four indexes.
-func WriteCollections(folder string, count int) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	const text = "collection: c%d\nfields:\n  sku: {type: string, required: true, unique: true, max_length: 40}\n  price: {type: double, min: 0}\n" +
-		"  tags: {type: array, items: {type: string}}\n  made: {type: date}\nindexes:\n  - {keys: [price]}\n  - {keys: [tags]}\n  - {keys: [-made, sku]}\n"
-	for i := range count {
-		path := filepath.Join(folder, "c"+strconv.Itoa(i)+".yaml")
-		if err := os.WriteFile(path, fmt.Appendf(nil, text, i), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Items is the collection of the documents that WriteItems writes.

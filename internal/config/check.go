@@ -50,6 +50,14 @@ func (r *Report) checkTLS() {
 	}
 }
 
+// Scheme is that of the URLs of the service.
+func (h HTTP) Scheme() string {
+	if h.TLSCertificate != "" {
+		return "https"
+	}
+	return "http"
+}
+
 // checkOrigins wants origins as browsers send them: they are compared as text.
 func (r *Report) checkOrigins() {
 	for _, origin := range r.config.HTTP.Origins() {

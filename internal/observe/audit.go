@@ -3,7 +3,6 @@ package observe
 import (
 	"context"
 	"log/slog"
-	"net/http"
 )
 
 // Audit returns the subscriber that keeps account: a line for every write, and
@@ -30,12 +29,8 @@ func (a audit) denial(ctx context.Context, d Denial) {
 
 // request notes who was not let in. What the rules kept a caller from is a Denial.
 func (a audit) request(ctx context.Context, r Request) {
-	if r.Status != http.StatusUnauthorized && r.Status != http.StatusTooManyRequests {
-		return
-	}
-	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status)}
 	if r.Address != "" {
-		attrs = append(attrs, slog.String("address", r.Address))
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "not let in",
+			slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status), slog.String("address", r.Address))
 	}
-	a.logger.LogAttrs(ctx, slog.LevelWarn, "not let in", attrs...)
 }

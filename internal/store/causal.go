@@ -49,13 +49,27 @@ func (s *Store) reading(ctx context.Context) (context.Context, context.CancelFun
 	if latest == 0 || mongo.SessionFromContext(ctx) != nil {
 		return ctx, func() {}
 	}
-	session, err := s.client.StartSession(options.Session().SetCausalConsistency(true))
+	session, err := s.client.StartSession(causal)
 	if err != nil {
 		return ctx, func() {} // the client is closed, which the read will tell
 	}
 	// It refuses a session that has ended only.
 	_ = session.AdvanceOperationTime(&bson.Timestamp{T: uint32(latest >> 32), I: uint32(latest)})
-	return mongo.NewSessionContext(ctx, session), func() { session.EndSession(context.Background()) }
+	return mongo.NewSessionContext(ctx, session), func() { session.EndSession(ctx) }
+}
+
+var causal = options.Session().SetCausalConsistency(true)
+
+// record reads one of the service's own documents by its id; a nil projection takes
+// all of it. The error is the driver's, mongo.ErrNoDocuments where there is none.
+func (s *Store) record(ctx context.Context, collection string, id, projection, into any) error {
+	ctx, done := s.reading(s.named(ctx, collection))
+	defer done()
+	o := options.FindOne()
+	if projection != nil {
+		o.SetProjection(projection)
+	}
+	return s.collection(collection).FindOne(ctx, bson.D{{Key: "_id", Value: id}}, o).Decode(into)
 }
 
 // catchUp returns when a snapshot that is taken next holds whatever the store was

@@ -199,13 +199,7 @@ func (s *Store) CurrentHash(ctx context.Context) (string, error) {
 func (s *Store) Recorded(ctx context.Context) (Recorded, error) { return s.recorded(ctx, nil) }
 
 func (s *Store) recorded(ctx context.Context, projection any) (recorded Recorded, err error) {
-	o := options.FindOne()
-	if projection != nil {
-		o.SetProjection(projection)
-	}
-	ctx, done := s.reading(s.named(ctx, models))
-	defer done()
-	err = s.collection(models).FindOne(ctx, bson.D{{Key: "_id", Value: currentModel}}, o).Decode(&recorded)
+	err = s.record(ctx, models, currentModel, projection, &recorded)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return Recorded{}, nil
 	}

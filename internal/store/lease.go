@@ -60,9 +60,7 @@ func (s *Store) LeaseHolder(ctx context.Context, what string) (Holder, error) {
 		fields = append(fields, bson.E{Key: name, Value: 1})
 	}
 	var holder Holder
-	ctx, done := s.reading(s.named(ctx, leases))
-	defer done()
-	err := s.collection(leases).FindOne(ctx, bson.D{{Key: "_id", Value: what}}, options.FindOne().SetProjection(fields)).Decode(&holder)
+	err := s.record(ctx, leases, what, fields, &holder)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return Holder{Free: true}, nil
 	}

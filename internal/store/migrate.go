@@ -76,9 +76,7 @@ func (s *Store) Migrations(ctx context.Context) ([]MigrationRecord, error) {
 // begun.
 func (s *Store) Migration(ctx context.Context, name string) (MigrationRecord, error) {
 	record := MigrationRecord{Name: name}
-	ctx, done := s.reading(s.named(ctx, migrations))
-	defer done()
-	err := s.collection(migrations).FindOne(ctx, bson.D{{Key: "_id", Value: name}}).Decode(&record)
+	err := s.record(ctx, migrations, name, nil, &record)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return record, nil
 	}

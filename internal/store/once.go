@@ -154,10 +154,8 @@ func (s *Store) keep(ctx context.Context, key RequestKey, answer Answer) error {
 
 // Answered returns what a key was answered, and whether it was.
 func (s *Store) Answered(ctx context.Context, key RequestKey, fingerprint []byte) (answer Answer, found bool, err error) {
-	ctx, done := s.reading(s.named(ctx, answers))
-	defer done()
 	var record answerRecord
-	err = s.collection(answers).FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&record)
+	err = s.record(ctx, answers, key, nil, &record)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return Answer{}, false, nil
 	}
@@ -189,7 +187,7 @@ func (s *Store) appendParts(ctx context.Context, record answerRecord) ([]byte, e
 		var part answerRecord
 		key := record.ID
 		key.Part = i + 1
-		if err := s.collection(answers).FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&part); err != nil {
+		if err := s.record(ctx, answers, key, nil, &part); err != nil {
 			return nil, mapError(ctx, err)
 		}
 		body = append(body, part.Kept.Body...)
