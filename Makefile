@@ -86,4 +86,4 @@ bench-chart: build ## Draw the rate over the connections, docs/benchmarks.svg.
 
 .PHONY: clean
 clean: ## Delete what was built; the data in .sheaf stays.
-	rm -rf bin
+	rm -rf bin dist
