@@ -146,8 +146,7 @@ const (
 	unknownCode     = 99999
 	driverWords     = "words of the driver"
 	// unanswered is a command that MongoDB drops, since its client has given up,
-	// when it comes to it. A transaction whose commit is dropped stays open, until
-	// MongoDB's own limit.
+	// when it comes to it. The service ends a transaction whose commit is dropped.
 	unanswered = "no answer"
 )
 
@@ -424,16 +423,6 @@ func (f *failing) always(rows []errorRow) {
 	}
 }
 
-// endEarly lowers MongoDB's limit for transactions, and returns what raises it.
-func (f *failing) endEarly() (restore func()) {
-	limit := func(seconds int) {
-		f.admin(bson.D{{Key: "setParameter", Value: 1}, {Key: "transactionLifetimeLimitSeconds", Value: seconds}})
-	}
-	const ours, standard = 3, 60
-	limit(ours)
-	return func() { limit(standard) }
-}
-
 // narrow makes MongoDB's validator refuse all names, and returns what undoes it.
 func (f *failing) narrow() (widen func()) {
 	s, err := store.Open(f.t.Context(), store.Options{URI: f.server.URI(), Database: "proof"})
@@ -489,9 +478,6 @@ func TestErrorsAreMetAsTheDocumentationSays(t *testing.T) {
 
 func (f *failing) meet(rows []errorRow) {
 	if rows[0].data != nil {
-		if rows[0].name == unanswered {
-			defer f.endEarly()()
-		}
 		f.once(rows)
 		f.always(rows)
 		awaitNoTransaction(f.t, f.server.URI())
