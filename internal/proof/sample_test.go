@@ -38,3 +38,15 @@ func (p *program) told(name string) int64 {
 	}
 	return n
 }
+
+// metricsIn returns metrics by their names and labels.
+func metricsIn(text string) map[string]float64 {
+	values := map[string]float64{}
+	for line := range strings.Lines(text) {
+		at := strings.LastIndexByte(line, ' ')
+		if value, err := strconv.ParseFloat(strings.TrimSpace(line[at+1:]), 64); err == nil && line[0] != '#' {
+			values[line[:at]] = value
+		}
+	}
+	return values
+}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,13 +94,11 @@ func (s *target) goroutines(url string) int64 {
 		s.t.Error(err)
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), "\ngo_goroutines ")
-	line, _, _ := strings.Cut(rest, "\n")
-	n, err := strconv.ParseInt(line, 10, 64)
-	if err != nil {
-		s.t.Error(err)
+	n, ok := metricsIn(string(text))["go_goroutines"]
+	if !ok {
+		s.t.Error("the metrics tell of no goroutines")
 	}
-	return n
+	return int64(n)
 }
 
 // mustBeFlat prints the samples and holds the last third of the time against the
