@@ -32,6 +32,7 @@ type service struct {
 	t      *testing.T
 	url    string
 	client *http.Client
+	key    string // "" where callers need none
 }
 
 const requestLimit = 5 * time.Second
@@ -91,6 +92,9 @@ func (s *service) do(method, path, body string, headers ...string) reply {
 	}
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if s.key != "" {
+		request.Header.Set("Authorization", "Bearer "+s.key)
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

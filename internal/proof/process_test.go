@@ -2,6 +2,7 @@ package proof
 
 import (
 	"bufio"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ type program struct {
 	args    []string
 	environ []string
 	listen  string
+	stderr  io.Writer // nil for nobody
 	process *exec.Cmd
 }
 
@@ -42,6 +44,7 @@ func (p *program) start() string {
 	p.process = exec.Command(p.binary, append([]string{"serve", "--listen", p.listen}, p.args...)...)
 	p.process.Env = p.environ
 	p.process.Dir = p.t.TempDir()
+	p.process.Stderr = p.stderr
 	output, err := p.process.StdoutPipe()
 	if err != nil {
 		p.t.Fatal(err)
