@@ -18,6 +18,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sheafdb/sheaf/internal/testkit"
 )
 
 const guarded = `
@@ -75,6 +77,33 @@ func TestWhatTheShippedServiceDoesIsSeen(t *testing.T) {
 	w.program.terminate() // sends what is left of the traces
 	w.mustHaveLogged()
 	w.mustHaveTraced()
+}
+
+// With SHEAF_METRICS=false nobody gets metrics, at neither address.
+func TestMetricsThatAreOff(t *testing.T) {
+	t.Parallel()
+	uri, database := testkit.Mongo(t)
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "notes.yaml"), []byte(notes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	admin := freeAddress(t)
+	p := &program{
+		t: t, binary: build(t), listen: "127.0.0.1:0", args: []string{"--schema", folder, "--admin-listen", admin},
+		environ: append(os.Environ(), "MONGODB_URI="+uri, "MONGODB_DATABASE="+database, "SHEAF_METRICS=false"),
+	}
+	url := p.start()
+	t.Cleanup(p.kill)
+	for address, want := range map[string]int{url + "/metrics": 404, "http://" + admin + "/metrics": 404, "http://" + admin + "/debug/pprof/heap": 200} {
+		response, err := http.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", address, response.StatusCode, want)
+		}
+	}
 }
 
 const traceOfClient = "0af7651916cd43dd8448eb211c80319c"
