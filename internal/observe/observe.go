@@ -74,8 +74,9 @@ type Plan struct {
 	Filter     Shape
 	// Duration is that of the read.
 	Duration time.Duration
-	// Indexes are the names of those that are used; Scans is set where all
-	// documents are read, Sorts where they are sorted in memory.
+	// Indexes are the names of those that are used; Scans is set where nothing
+	// bounds what is read to find the documents, be it the collection or an index
+	// from end to end, Sorts where they are sorted in memory.
 	Indexes      []string
 	Scans, Sorts bool
 }

@@ -119,10 +119,27 @@ func readStage(stage bson.Raw, plan *observe.Plan) {
 	case "SORT":
 		plan.Sorts = true
 	}
+	if _, err := stage.LookupErr("filter"); err == nil && (unbounded(stage.Lookup("indexBounds")) || unbounded(stage.Lookup("inputStage", "indexBounds"))) {
+		plan.Scans = true
+	}
 	elements, _ := stage.Elements()
 	for _, e := range elements {
 		if key := e.Key(); key != "rejectedPlans" && key != "filter" && key != "parsedQuery" && key != "indexBounds" {
 			readPlan(e.Value(), plan)
 		}
 	}
+}
+
+// unbounded reports whether these are the bounds of a walk of an index from end to
+// end, as for its order.
+func unbounded(bounds bson.RawValue) bool {
+	fields, ok := bounds.DocumentOK()
+	if !ok {
+		return false
+	}
+	elements, _ := fields.Elements()
+	return !slices.ContainsFunc(elements, func(e bson.RawElement) bool {
+		text := e.Value().String()
+		return text != `["[MinKey, MaxKey]"]` && text != `["[MaxKey, MinKey]"]`
+	})
 }

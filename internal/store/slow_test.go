@@ -37,6 +37,10 @@ func TestSlowReadsAreExplained(t *testing.T) {
 		want observe.Plan
 	}{
 		{store.Query{Filter: raw(t, bson.D{{Key: "a", Value: "secret"}}), Sort: raw(t, bson.D{{Key: "b", Value: 1}})}, observe.Plan{Scans: true, Sorts: true}},
+		// All of an index is walked, and all documents are looked at.
+		{store.Query{Filter: raw(t, bson.D{{Key: "b", Value: "secret"}}), Sort: raw(t, bson.D{{Key: "_id", Value: 1}})}, observe.Plan{Scans: true, Indexes: []string{"_id_"}}},
+		// A part of an index is walked.
+		{store.Query{Filter: raw(t, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: 0}}}, {Key: "b", Value: "secret"}})}, observe.Plan{Indexes: []string{"_id_"}}},
 		{store.Query{Filter: store.In("_id", []bson.RawValue{id})}, observe.Plan{Indexes: []string{"_id_"}}},
 	} {
 		test.q.Collection = "things"
