@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"testing"
@@ -23,11 +24,14 @@ func TestABusyServiceShedsLoad(t *testing.T) {
 	s := start(t, exampleModel(t, "blog"))
 	s.serve(api.Options{Admission: api.Admission{Concurrent: 1}})
 	body, in := io.Pipe()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/users", body)
+	admitted := make(chan struct{})
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(admitted) }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/users", body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Expect", "100-continue") // which the service sends once it reads the body
 	answers := make(chan int, 1)
 	go func() {
 		response, err := s.client.Do(request)
@@ -39,12 +43,12 @@ func TestABusyServiceShedsLoad(t *testing.T) {
 		_ = response.Body.Close()
 		answers <- response.StatusCode
 	}()
-	_, _ = io.WriteString(in, `{"name":"Ada",`) // under way until the rest comes
-	for deadline := time.Now().Add(30 * time.Second); s.do("GET", "/v1/users", "").status != 503; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the second request is never shed")
-		}
+	select {
+	case <-admitted: // and under way until the rest comes
+	case <-time.After(30 * time.Second):
+		t.Fatal("the first request is not under way")
 	}
+	_, _ = io.WriteString(in, `{"name":"Ada",`)
 	s.do("GET", "/v1/users", "").problem(503, "overloaded").sends("Retry-After", "1")
 	s.do("GET", "/readyz", "").is(200)
 	s.do("GET", "/livez", "").is(200)
