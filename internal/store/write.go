@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"reflect"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -53,7 +54,8 @@ func (s *Store) InsertMany(ctx context.Context, collection string, docs []bson.R
 	defer done()
 	failures, send, at := sizes(docs)
 	if len(send) > 0 {
-		_, err = s.collection(collection).InsertMany(ctx, send, options.InsertMany().SetOrdered(false))
+		into := s.collection(collection).Clone(options.Collection().SetRegistry(unread))
+		_, err = into.InsertMany(ctx, send, options.InsertMany().SetOrdered(false))
 	}
 	refused, err := s.refusals(ctx, err)
 	for _, failure := range refused {
@@ -63,6 +65,15 @@ func (s *Store) InsertMany(ctx context.Context, collection string, docs []bson.R
 	sortFailures(failures)
 	return failures, err
 }
+
+// unread is a registry that reads no document. InsertMany reads each that it sends
+// for its id, which it tells back: nobody asks here, and it takes longer than the
+// sending.
+var unread = func() *bson.Registry {
+	r := bson.NewRegistry()
+	r.RegisterKindDecoder(reflect.Struct, bson.ValueDecoderFunc(func(bson.DecodeContext, bson.ValueReader, reflect.Value) error { return nil }))
+	return r
+}()
 
 // sizes sets those documents apart that are too large to be sent: the driver
 // would send none. at[i] is the place of send[i] among docs.
