@@ -34,6 +34,7 @@ type benchCommand struct {
 	Headers     []string      `name:"header" sep:"none" placeholder:"LINE" help:"A header of every request, such as 'Authorization: Bearer …'."`
 	JSON        bool          `name:"json" help:"Print the report as JSON."`
 	Chart       string        `name:"chart" placeholder:"FILE" help:"Write a chart of the rate over the connections, as SVG."`
+	Profile     string        `name:"profile" placeholder:"FILE" help:"With --self: write where the processor time of Sheaf goes over all measurements, for go tool pprof."`
 	growthFlags
 	taskFlags
 	WriteSchema string `name:"write-schema" placeholder:"DIR" help:"Write the schema files of the benchmark's collections to a folder, and do nothing else."`
@@ -71,8 +72,10 @@ func (c *benchCommand) check() error {
 		return usageError("--growth goes with --self, and not with --against")
 	case c.Growth && !c.grows():
 		return usageError("--documents, --collections and --idle take numbers from 1, such as 1,50,500")
-	case c.Against != "" && !c.Self:
-		return usageError("--against goes with --self")
+	case (c.Against != "" || c.Profile != "") && !c.Self:
+		return usageError("--against and --profile go with --self")
+	case c.Growth && c.Profile != "":
+		return usageError("--growth does not go with --profile")
 	case c.Rounds < 1 || c.Duration <= 0 || c.Rate < 0:
 		return usageError("--rounds, --duration and --rate cannot be negative, nor the first two 0")
 	case len(c.Connections) == 0 || slices.Min(c.Connections) < 1:
@@ -99,15 +102,15 @@ func (c *benchCommand) measureURL(ctx context.Context, a *app, report *bench.Rep
 	if err != nil {
 		return usageError(err.Error())
 	}
-	report.Rows, err = c.measure(ctx, a, bench.Services{Sheaf: service})
+	report.Rows, err = c.measure(ctx, a, bench.Services{Sheaf: service}, nil)
 	return err
 }
 
-func (c *benchCommand) measure(ctx context.Context, a *app, s bench.Services) ([]bench.Row, error) {
+func (c *benchCommand) measure(ctx context.Context, a *app, s bench.Services, profiler *bench.Profiler) ([]bench.Row, error) {
 	meter := newBenchMeter(a.stderr)
 	defer meter.finish()
 	return bench.Run(ctx, bench.Options{
-		Operations: c.Operations, Connections: c.Connections, Rounds: c.Rounds, Duration: c.Duration, Rate: c.Rate, Watch: meter.show,
+		Operations: c.Operations, Connections: c.Connections, Rounds: c.Rounds, Duration: c.Duration, Rate: c.Rate, Watch: meter.show, Profiler: profiler,
 	}, s)
 }
 
@@ -119,7 +122,11 @@ func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Re
 		if err := writeSchema(schema); err != nil {
 			return err
 		}
-		services, stop, err := c.start(ctx, folder, schema, server)
+		profiler, err := c.profiler()
+		if err != nil {
+			return err
+		}
+		services, stop, err := c.start(ctx, folder, schema, server, profiler)
 		defer func() { err = errors.Join(err, stop()) }()
 		if err != nil {
 			return err
@@ -127,7 +134,10 @@ func (c *benchCommand) measureSelf(ctx context.Context, a *app, report *bench.Re
 		sheaf := services.Sheaf
 		idle := sheaf.Memory()
 		if len(c.Operations) > 0 {
-			report.Rows, err = c.measure(ctx, a, services)
+			report.Rows, err = c.measure(ctx, a, services, profiler)
+		}
+		if err == nil && profiler != nil {
+			err = writeProfile(c.Profile, profiler)
 		}
 		if err == nil {
 			err = c.measureTasks(ctx, folder, schema, server, report)

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/auth"
@@ -16,7 +18,7 @@ import (
 
 // start runs the services that the operations need. stop ends those that run, also
 // where one did not start.
-func (c *benchCommand) start(ctx context.Context, folder, schema string, server *mongod.Server) (s bench.Services, stop func() error, err error) {
+func (c *benchCommand) start(ctx context.Context, folder, schema string, server *mongod.Server, profiler *bench.Profiler) (s bench.Services, stop func() error, err error) {
 	var running []*bench.Service
 	stop = func() error {
 		var errs []error
@@ -33,7 +35,11 @@ func (c *benchCommand) start(ctx context.Context, folder, schema string, server 
 			running = append(running, *into)
 		}
 	}
-	run(&s.Sheaf, func() (*bench.Service, error) { return startSelf(ctx, schema, "bench", server) })
+	var environ []string
+	if profiler != nil {
+		environ = append(environ, "SHEAF_ADMIN_LISTEN="+strings.TrimPrefix(profiler.URL, "http://"))
+	}
+	run(&s.Sheaf, func() (*bench.Service, error) { return startSelf(ctx, schema, "bench", server, environ...) })
 	if c.Against != "" {
 		run(&s.Other, func() (*bench.Service, error) {
 			return bench.Start(ctx, "by hand", c.Against, nil, nil, []string{"MONGODB_URI=" + server.URI()}, server.PID())
@@ -47,8 +53,28 @@ func (c *benchCommand) start(ctx context.Context, folder, schema string, server 
 }
 
 // startSelf runs this program as production does, but for TLS to MongoDB.
-func startSelf(ctx context.Context, schema, database string, server *mongod.Server) (*bench.Service, error) {
-	return startWithKey(ctx, "sheaf", schema, database, server)
+func startSelf(ctx context.Context, schema, database string, server *mongod.Server, environ ...string) (*bench.Service, error) {
+	return startWithKey(ctx, "sheaf", schema, database, server, environ...)
+}
+
+// profiler returns who profiles Sheaf, nil for nobody, with an address that is free.
+func (c *benchCommand) profiler() (*bench.Profiler, error) {
+	if c.Profile == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return &bench.Profiler{URL: "http://" + listener.Addr().String()}, listener.Close()
+}
+
+func writeProfile(file string, profiler *bench.Profiler) error {
+	taken, err := profiler.Profile()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, taken, 0o644) //nolint:gosec // for everybody to see
 }
 
 // startGuarded runs this program with rules in its schema, in a folder that is made.
@@ -66,12 +92,12 @@ func startOpen(ctx context.Context, schema string, server *mongod.Server) (*benc
 		"SHEAF_LOG_FORMAT=json", "SHEAF_LOG_LEVEL=info", "SHEAF_UNINDEXED=allow", "SHEAF_EXPLAIN=false")
 }
 
-func startWithKey(ctx context.Context, name, schema, database string, server *mongod.Server) (*bench.Service, error) {
+func startWithKey(ctx context.Context, name, schema, database string, server *mongod.Server, environ ...string) (*bench.Service, error) {
 	key, err := benchKey(ctx, database, server)
 	if err != nil {
 		return nil, err
 	}
-	return startSheaf(ctx, name, []string{"Authorization: Bearer " + key}, schema, database, server, "SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true")
+	return startSheaf(ctx, name, []string{"Authorization: Bearer " + key}, schema, database, server, append(environ, "SHEAF_ENV=production", "SHEAF_ALLOW_PLAINTEXT=true")...)
 }
 
 func startSheaf(ctx context.Context, name string, headers []string, schema, database string, server *mongod.Server, environ ...string) (*bench.Service, error) {

@@ -65,6 +65,8 @@ type Options struct {
 	Rate float64
 	// Watch is told a few times a second how far the run is; nil for nobody.
 	Watch func(Progress)
+	// Profiler profiles Services.Sheaf while it is measured; nil for no profile.
+	Profiler *Profiler
 }
 
 // Progress is how far a run is.
@@ -100,7 +102,7 @@ func Run(ctx context.Context, o Options, s Services) ([]Row, error) {
 			pairs = append(pairs, op.pair(s, connections))
 		}
 	}
-	r := runner{options: o, total: countMeasurements(pairs, o.Rounds)}
+	r := runner{options: o, profiled: s.Sheaf, total: countMeasurements(pairs, o.Rounds)}
 	rows := make([]Row, 0, len(pairs))
 	for _, p := range pairs {
 		row, err := r.row(ctx, p)
@@ -161,6 +163,7 @@ func countMeasurements(pairs []pair, rounds int) int {
 // runner takes the measurements of a run, one after the other.
 type runner struct {
 	options     Options
+	profiled    *Service
 	done, total int
 }
 
@@ -190,12 +193,18 @@ func (r *runner) row(ctx context.Context, p pair) (Row, error) {
 	return newRow(p, a, b), nil
 }
 
-func (r *runner) measure(ctx context.Context, p pair, c contestant) (Sample, error) {
+func (r *runner) measure(ctx context.Context, p pair, c contestant) (sample Sample, err error) {
 	l := &load{contestant: c, connections: p.connections, duration: r.options.Duration, rate: r.options.Rate}
 	stop := r.watch(p, c, l)
 	defer stop()
-	sample, err := l.run(ctx)
 	r.done++
+	if r.options.Profiler == nil || c.service != r.profiled {
+		return l.run(ctx)
+	}
+	err = r.options.Profiler.During(ctx, l.duration, func() (err error) {
+		sample, err = l.run(ctx)
+		return err
+	})
 	return sample, err
 }
 

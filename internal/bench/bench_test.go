@@ -10,11 +10,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/http/pprof"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/pprof/profile"
 )
 
 func TestQuantilesAreRightToTheWidthOfABucket(t *testing.T) {
@@ -113,6 +116,40 @@ func TestALoadCountsWhatCameAndWhatWasWrong(t *testing.T) {
 				t.Errorf("%d answers, want %d: an open loop sends all that is due", sample.Answers, want)
 			}
 		})
+	}
+}
+
+// A profile is of the time of the measurements, and tells nothing of the machine.
+func TestAProfileIsOfWhatIsMeasured(t *testing.T) {
+	operators := http.NewServeMux()
+	operators.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	server := httptest.NewServer(operators)
+	defer server.Close()
+	s, p := fake(t), &Profiler{URL: server.URL}
+	r := runner{options: Options{Duration: time.Second, Profiler: p}, profiled: s}
+	busy := contestant{s, getItem, http.StatusOK}
+	if _, err := r.measure(t.Context(), pair{operation: operations[0], connections: 4}, busy); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := p.Profile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := profile.ParseData(taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Sample) == 0 || got.DurationNanos < int64(time.Second) {
+		t.Errorf("%d samples of %v", len(got.Sample), time.Duration(got.DurationNanos))
+	}
+	for _, m := range got.Mapping {
+		if strings.Contains(m.File, "/") {
+			t.Errorf("tells of the machine: %s", m.File)
+		}
+	}
+	server.Close()
+	if _, err := r.measure(t.Context(), pair{operation: operations[0], connections: 1}, busy); err == nil {
+		t.Error("there is no profile, and no error")
 	}
 }
 
