@@ -31,7 +31,7 @@ type program struct {
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "sheaf")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/sheafdb/sheaf/cmd/sheaf").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, "github.com/sheafdb/sheaf/cmd/sheaf").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
 	return binary

@@ -31,7 +31,7 @@ func TestThePageOfLicencesIsTrue(t *testing.T) {
 // that the page of licences has.
 func TestTheSBOMListsWhatIsInTheProgram(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "sheaf")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/sheafdb/sheaf/cmd/sheaf").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "github.com/sheafdb/sheaf/cmd/sheaf").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
 	page, err := os.ReadFile("../../docs/licences.md")
