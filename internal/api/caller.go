@@ -1,13 +1,11 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
 	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/fault"
-	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/openapi"
 )
 
@@ -38,9 +36,7 @@ func (x *exchange) authenticate(r route) error {
 	if err != nil {
 		return err
 	}
-	x.request = x.request.WithContext(x.limit.with(func(ctx context.Context) context.Context {
-		return auth.With(observe.WithCaller(ctx, principal.Caller()), principal)
-	}))
+	x.limit.identify(principal)
 	return nil
 }
 

@@ -4,22 +4,27 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/sheafdb/sheaf/internal/auth"
+	"github.com/sheafdb/sheaf/internal/observe"
 )
 
 // deadline is the context of a request, which ends at the time limit. It is as
 // context.WithDeadline's, but has a timer only once somebody waits for it: most
-// requests are answered without.
+// requests are answered without. It has the id of the request and who asks, too,
+// where context.WithValue would take memory for each.
 type deadline struct {
 	context.Context
 	at time.Time
 
+	requestID string
+	// principal is nil, and caller empty, until it is known who asks.
+	principal *auth.Principal
+	caller    string
+
 	mu     sync.Mutex
 	timed  context.Context
 	cancel context.CancelFunc
-}
-
-func withDeadline(parent context.Context, at time.Time) *deadline {
-	return &deadline{Context: parent, at: at}
 }
 
 // Deadline returns the time limit, or that of the parent where it is earlier.
@@ -71,20 +76,27 @@ func (d *deadline) Await(closed <-chan struct{}) bool {
 	return false
 }
 
-// with returns the context with further values, which can be awaited as the
-// deadline itself can.
-func (d *deadline) with(values func(context.Context) context.Context) context.Context {
-	return &valued{d, values(d)}
+// identify adds who asks; nobody else uses the context yet.
+func (d *deadline) identify(principal *auth.Principal) {
+	d.principal, d.caller = principal, principal.Caller()
 }
 
-// valued is a deadline whose values are those of another context.
-type valued struct {
-	*deadline
-	values context.Context
+// Value returns what the request or the parent has under a key.
+func (d *deadline) Value(key any) any {
+	switch key.(type) {
+	case observe.RequestIDKey:
+		return &d.requestID
+	case observe.CallerKey:
+		if d.principal != nil {
+			return &d.caller
+		}
+	case auth.PrincipalKey:
+		if d.principal != nil {
+			return d.principal
+		}
+	}
+	return d.Context.Value(key)
 }
-
-// Value returns what either context has under a key.
-func (v *valued) Value(key any) any { return v.values.Value(key) }
 
 // timers are stopped.
 var timers = sync.Pool{New: func() any {

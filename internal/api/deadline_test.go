@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sheafdb/sheaf/internal/auth"
 	"github.com/sheafdb/sheaf/internal/coalesce"
+	"github.com/sheafdb/sheaf/internal/observe"
 )
 
 // Each way of waiting for the end must see it, whatever was asked before.
@@ -25,7 +27,7 @@ func TestADeadlineEndsARequest(t *testing.T) {
 	for name, wait := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			d := withDeadline(t.Context(), began.Add(time.Second))
+			d := &deadline{Context: t.Context(), at: began.Add(time.Second)}
 			if d.Err() != nil {
 				t.Errorf("%s: over at once: %v", name, d.Err())
 			}
@@ -41,7 +43,7 @@ func TestAwaitingEndsWithTheFirst(t *testing.T) {
 	closed, open := make(chan struct{}), make(chan struct{})
 	close(closed)
 	parent, cancel := context.WithCancel(t.Context())
-	long, short := withDeadline(parent, time.Now().Add(time.Hour)), withDeadline(parent, time.Now().Add(time.Millisecond))
+	long, short := &deadline{Context: parent, at: time.Now().Add(time.Hour)}, &deadline{Context: parent, at: time.Now().Add(time.Millisecond)}
 	if !long.Await(closed) {
 		t.Error("the channel was closed")
 	}
@@ -54,31 +56,32 @@ func TestAwaitingEndsWithTheFirst(t *testing.T) {
 	}
 }
 
-// Who asks is put into the context of a request, which batches wait for with a
-// timer that is there already.
-func TestADeadlineWithValuesIsAwaited(t *testing.T) {
-	d := withDeadline(t.Context(), time.Now().Add(time.Hour))
-	defer d.release()
+// Who asks is known to the context of a request, and what does not concern it is
+// its parent's.
+func TestADeadlineKnowsItsRequest(t *testing.T) {
 	type key struct{}
-	ctx := d.with(func(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, "ada") })
-	waiter, ok := ctx.(coalesce.Waiter)
-	if !ok {
-		t.Fatal("it is nothing that can be awaited")
+	parent := context.WithValue(observe.WithCaller(t.Context(), "of the parent"), key{}, "value")
+	d := &deadline{Context: parent, at: time.Now().Add(time.Hour), requestID: "id"}
+	if got := observe.Caller(d); got != "of the parent" || auth.From(d) != nil {
+		t.Errorf("before anybody is known %q asks", got)
 	}
-	closed := make(chan struct{})
-	close(closed)
-	if !waiter.Await(closed) || d.timed != nil || ctx.Value(key{}) != "ada" {
-		t.Errorf("a timer was made, or the value is %v", ctx.Value(key{}))
-	}
-	if at, ok := ctx.Deadline(); !ok || !at.Equal(d.at) {
-		t.Errorf("ends at %v", at)
+	ada := &auth.Principal{Kind: auth.Token, ID: "ada"}
+	d.identify(ada)
+	child, cancel := context.WithCancel(d)
+	defer cancel()
+	for _, ctx := range []context.Context{d, child} {
+		if observe.RequestID(ctx) != "id" || observe.Caller(ctx) != ada.Caller() || auth.From(ctx) != ada || ctx.Value(key{}) != "value" {
+			t.Errorf("%T: %q, %q, %v, %v", ctx, observe.RequestID(ctx), observe.Caller(ctx), auth.From(ctx), ctx.Value(key{}))
+		}
 	}
 }
+
+var _ coalesce.Waiter = (*deadline)(nil)
 
 func TestADeadlineEndsWithItsParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
-		before, after := withDeadline(parent, time.Now().Add(time.Hour)), withDeadline(parent, time.Now().Add(time.Hour))
+		before, after := &deadline{Context: parent, at: time.Now().Add(time.Hour)}, &deadline{Context: parent, at: time.Now().Add(time.Hour)}
 		done := before.Done()
 		cancel()
 		<-done
@@ -93,7 +96,7 @@ func TestADeadlineEndsWithItsParent(t *testing.T) {
 
 func TestAReleasedDeadlineIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		waited, not := withDeadline(t.Context(), time.Now().Add(time.Hour)), withDeadline(t.Context(), time.Now().Add(time.Hour))
+		waited, not := &deadline{Context: t.Context(), at: time.Now().Add(time.Hour)}, &deadline{Context: t.Context(), at: time.Now().Add(time.Hour)}
 		done := waited.Done()
 		waited.release()
 		not.release()

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,27 +30,13 @@ func newRouter() http.Handler {
 func adapt(route route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		x := exchangeOf(c)
-		x.route = route.Path
-		x.param = func(name string) string { return pathParam(c, name) }
+		x.route, x.path = route.Path, c
 		return x.serve(route)
 	}
 }
 
 // exchangeOf returns what ServeHTTP passed as the writer.
 func exchangeOf(c echo.Context) *exchange { return c.Response().Writer.(*exchange) }
-
-// pathParam returns a part of the path without its escapes. Echo matches the
-// escaped path where that differs, and leaves the escapes in.
-func pathParam(c echo.Context, name string) string {
-	value := c.Param(name)
-	if c.Request().URL.RawPath == "" {
-		return value
-	}
-	if plain, err := url.PathUnescape(value); err == nil {
-		return plain
-	}
-	return value
-}
 
 // answerError renders the error of a handler, or of Echo's own.
 func answerError(err error, c echo.Context) {

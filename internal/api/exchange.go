@@ -7,13 +7,13 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/sheafdb/sheaf/internal/observe"
 	"github.com/sheafdb/sheaf/internal/schema"
 )
 
@@ -23,13 +23,13 @@ type exchange struct {
 	http.ResponseWriter
 	service *Service
 	request *http.Request
-	// limit is the context of the request until it is known who asks.
-	limit *deadline
+	// limit is the context of the request.
+	limit deadline
 	// model is the one that served when the request came.
 	model *schema.Model
-	// route is the path template that matched, and param a part of the path.
+	// route is the path template that matched.
 	route string
-	param func(name string) string
+	path  pathParams
 
 	began  time.Time
 	stages []stage
@@ -45,6 +45,22 @@ type exchange struct {
 	broken bool
 	// client ends when the client hangs up.
 	client context.Context
+}
+
+// pathParams are the parts of a path as it was sent, with its escapes.
+type pathParams interface{ Param(name string) string }
+
+// param returns a part of the path without its escapes. Echo matches the escaped
+// path where that differs, and leaves the escapes in.
+func (x *exchange) param(name string) string {
+	value := x.path.Param(name)
+	if x.request.URL.RawPath == "" {
+		return value
+	}
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
+	}
+	return value
 }
 
 // room is memory that an exchange has from the start.
@@ -137,24 +153,25 @@ func appendMilliseconds(dst []byte, d time.Duration) []byte {
 
 // identify gives the request its id, that of the caller where it has one, and
 // passes the trace on. The header of the answer has both.
-func (x *exchange) identify(r *http.Request) context.Context {
+func (x *exchange) identify(r *http.Request) {
 	id := r.Header.Get("X-Request-Id")
 	if !isRequestID(id) {
 		id = newRequestID()
 	}
+	x.limit.requestID = id
 	x.set("X-Request-Id", id)
 	x.Header()["X-Content-Type-Options"] = nosniff
 	if r.TLS != nil {
 		x.Header()["Strict-Transport-Security"] = onlyTLS
 	}
-	ctx, trace := x.service.options.Observer.Begin(observe.WithRequestID(r.Context(), id), r)
+	var trace string
+	x.limit.Context, trace = x.service.options.Observer.Begin(r.Context(), r)
 	if parent := r.Header.Get("Traceparent"); trace == "" && parent != "" {
 		trace, _ = childTrace(parent)
 	}
 	if trace != "" {
 		x.set("Traceparent", trace)
 	}
-	return ctx
 }
 
 // newRequestID returns 128 random bits as text. They need be unique, not secret.

@@ -102,9 +102,10 @@ func (s *Service) Stop() {
 // ServeHTTP answers one request: the stages that every request goes through.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, service: s, model: s.engine.Model(), began: time.Now(), client: r.Context()}
-	x.limit = withDeadline(x.identify(r), x.began.Add(s.options.Timeout))
+	x.limit.at = x.began.Add(s.options.Timeout)
+	x.identify(r)
 	defer x.limit.release()
-	x.request = r.WithContext(x.limit)
+	x.request = r.WithContext(&x.limit)
 	defer s.finish(x)
 	if s.draining.Load() {
 		x.Header().Set("Connection", "close")

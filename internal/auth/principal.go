@@ -100,15 +100,16 @@ func (p *Principal) Claim(path string) (any, bool) {
 	return value, true
 }
 
-type principalKey struct{}
+// PrincipalKey is the key under which a context has who asks, a *Principal.
+type PrincipalKey struct{}
 
 // With returns a context that carries who asks.
 func With(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(ctx, PrincipalKey{}, p)
 }
 
 // From returns who asks, nil for anybody: the service runs open, or asks itself.
 func From(ctx context.Context) *Principal {
-	p, _ := ctx.Value(principalKey{}).(*Principal)
+	p, _ := ctx.Value(PrincipalKey{}).(*Principal)
 	return p
 }

@@ -53,11 +53,15 @@ func NewKeyID() string { return randomText(idLength) }
 // and its hash, which is to be stored.
 func NewSecret(id string) (text string, hash Hash) {
 	text = keyPrefix + id + "_" + randomText(secretLength)
-	text += checkOf(text)
+	check := checkOf(text)
+	text += string(check[:])
 	return text, hashOf(text)
 }
 
-func hashOf(text string) Hash { return sha256.Sum256([]byte(text)) }
+func hashOf(text string) Hash {
+	var room [keyLength]byte // keys, which are looked at with every request, need no memory
+	return sha256.Sum256(append(room[:0], text...))
+}
 
 // randomText returns n of the digits, each as likely as any other.
 func randomText(n int) string {
@@ -75,14 +79,18 @@ func randomText(n int) string {
 }
 
 // checkOf returns the check of what stands before it.
-func checkOf(text string) string {
-	sum := crc32.ChecksumIEEE([]byte(text))
+func checkOf(text string) [checkLength]byte {
+	sum := ^uint32(0) // as crc32.ChecksumIEEE, which would need the text as bytes: keys come with every request
+	for i := range len(text) {
+		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
+	}
+	sum = ^sum
 	var check [checkLength]byte
 	for i := len(check) - 1; i >= 0; i-- {
 		check[i] = digits[sum%uint32(len(digits))]
 		sum /= uint32(len(digits))
 	}
-	return string(check[:])
+	return check
 }
 
 // IsKey reports whether a text is meant to be an API key.
@@ -101,7 +109,10 @@ func KeyID(text string) (string, error) {
 		return "", errKeyForm
 	}
 	const end = len(keyPrefix) + idLength
-	if len(text) != keyLength || text[end] != '_' || checkOf(text[:keyLength-checkLength]) != text[keyLength-checkLength:] {
+	if len(text) != keyLength || text[end] != '_' {
+		return "", errKeyWhole
+	}
+	if check := checkOf(text[:keyLength-checkLength]); text[keyLength-checkLength:] != string(check[:]) {
 		return "", errKeyWhole
 	}
 	return text[len(keyPrefix):end], nil

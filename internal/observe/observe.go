@@ -277,29 +277,32 @@ func KnownMethod(method string) string {
 	return "other"
 }
 
-type requestIDKey struct{}
+// RequestIDKey is the key under which the context of a request has its id, as a
+// *string: a context of its own kind can hold it without further memory.
+type RequestIDKey struct{}
 
-// WithRequestID returns a context that carries the id of a request.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
-}
+// CallerKey is the key of who asks, as a *string.
+type CallerKey struct{}
 
 // RequestID returns the id of the request that ctx belongs to, "" for none.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	return text(ctx.Value(RequestIDKey{}))
 }
-
-type callerKey struct{}
 
 // WithCaller returns a context that carries who asks. Keys and sessions belong
 // to their caller.
 func WithCaller(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, callerKey{}, id)
+	return context.WithValue(ctx, CallerKey{}, &id)
 }
 
 // Caller returns who asks, "" for somebody unknown.
 func Caller(ctx context.Context) string {
-	id, _ := ctx.Value(callerKey{}).(string)
-	return id
+	return text(ctx.Value(CallerKey{}))
+}
+
+func text(value any) string {
+	if s, ok := value.(*string); ok {
+		return *s
+	}
+	return ""
 }

@@ -18,6 +18,11 @@ import (
 
 const slow = 100 * time.Millisecond
 
+// withRequestID returns the context of a request.
+func withRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, RequestIDKey{}, &id)
+}
+
 // logged returns the fields of the one line that emit writes, nil for no line.
 func logged(t *testing.T, level string, emit func(context.Context, *Observer)) map[string]any {
 	t.Helper()
@@ -26,7 +31,7 @@ func logged(t *testing.T, level string, emit func(context.Context, *Observer)) m
 	if err != nil {
 		t.Fatal(err)
 	}
-	emit(WithRequestID(t.Context(), "r1"), New(Log(logger, slow)))
+	emit(withRequestID(t.Context(), "r1"), New(Log(logger, slow)))
 	if out.Len() == 0 {
 		return nil
 	}
@@ -169,13 +174,13 @@ func TestRequestIDIsInEveryRecordOfARequest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx := WithRequestID(t.Context(), "r-42")
+		ctx := withRequestID(t.Context(), "r-42")
 		logger.With("a", 1).InfoContext(ctx, "x")
 		if !strings.Contains(out.String(), "r-42") {
 			t.Errorf("%s: no id in %s", format, out.String())
 		}
 		if RequestID(ctx) != "r-42" || RequestID(t.Context()) != "" {
-			t.Error("RequestID does not give back what WithRequestID took")
+			t.Error("RequestID does not give back what the context has")
 		}
 	}
 }
@@ -208,7 +213,7 @@ func TestALevelThatIsOffCostsNoAllocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, o := WithRequestID(t.Context(), "r1"), New(Log(logger, slow))
+	ctx, o := withRequestID(t.Context(), "r1"), New(Log(logger, slow))
 	allocations := testing.AllocsPerRun(100, func() {
 		o.Request(ctx, Request{Method: "GET", Path: "/v1/users/7", Status: 200, Duration: time.Millisecond})
 		o.Command(ctx, Command{Name: "find", Collection: "users", Duration: time.Millisecond})
@@ -225,7 +230,7 @@ func BenchmarkLog(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			ctx, o := WithRequestID(b.Context(), "r1"), New(Log(logger, slow))
+			ctx, o := withRequestID(b.Context(), "r1"), New(Log(logger, slow))
 			b.ReportAllocs()
 			for b.Loop() {
 				o.Request(ctx, Request{Method: "GET", Path: "/v1/users/7", Status: 200, Duration: time.Millisecond})
