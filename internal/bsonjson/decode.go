@@ -155,7 +155,7 @@ type decoder struct {
 	dst    []byte
 	opts   Options
 	faults *fault.List
-	path   []segment
+	path   []Step
 	// names are the undeclared member names of the objects that are open.
 	names  [][]byte
 	system [systemCount]bson.RawValue
@@ -167,13 +167,6 @@ type decoder struct {
 	depth     int
 	// muted counts the values around this one whose faults are not told.
 	muted int
-}
-
-// segment is one step of a pointer: a member's name, or an index where the
-// name is nil.
-type segment struct {
-	name  []byte
-	index int
 }
 
 func newDecoder(src []byte, opts Options, faults *fault.List) *decoder {
@@ -190,7 +183,7 @@ func newDecoder(src []byte, opts Options, faults *fault.List) *decoder {
 }
 
 // decoders are reused for their path and names.
-var decoders = sync.Pool{New: func() any { return &decoder{path: make([]segment, 0, 8)} }}
+var decoders = sync.Pool{New: func() any { return &decoder{path: make([]Step, 0, 8)} }}
 
 // release gives the decoder back, without what it read and wrote.
 func (d *decoder) release() {
@@ -543,7 +536,7 @@ func (d *decoder) member(fields *Fields, i int, name []byte, top bool) error {
 		}
 		shape, system = field.Shape, field.System
 	}
-	d.path = append(d.path, segment{name: name})
+	d.path = append(d.path, Step{Name: name})
 	if i < 0 && !d.admits(fields, name, top) {
 		err := d.skip()
 		d.leave()
@@ -613,8 +606,8 @@ func (d *decoder) array(items *Shape) error {
 	}
 	start := len(d.dst)
 	d.dst = append(d.dst, 0, 0, 0, 0)
-	d.path = append(d.path, segment{})
-	for more := d.peek() != ']'; more; d.path[len(d.path)-1].index++ {
+	d.path = append(d.path, Step{})
+	for more := d.peek() != ']'; more; d.path[len(d.path)-1].Index++ {
 		if err := d.element(items); err != nil {
 			return err
 		}
@@ -635,7 +628,7 @@ func (d *decoder) array(items *Shape) error {
 func (d *decoder) element(items *Shape) error {
 	start := len(d.dst)
 	d.dst = append(d.dst, 0)
-	d.dst = appendIndex(d.dst, d.path[len(d.path)-1].index)
+	d.dst = appendIndex(d.dst, d.path[len(d.path)-1].Index)
 	d.dst = append(d.dst, 0)
 	first := len(d.dst)
 	kind, ok, err := d.value(items, false)

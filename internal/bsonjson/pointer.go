@@ -1,37 +1,58 @@
 package bsonjson
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
-// AppendToken appends one reference token to an RFC 6901 JSON pointer.
-func AppendToken(pointer, name string) string {
-	if strings.ContainsAny(name, "~/") {
-		name = strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+// Step is one step of a pointer: the name of a member, or an index where Name is
+// nil.
+type Step struct {
+	Name  []byte
+	Index int
+}
+
+// Pointer returns the RFC 6901 JSON pointer to where steps lead from another.
+func Pointer(from string, steps []Step) string {
+	var room [64]byte
+	dst := append(room[:0], from...)
+	for _, s := range steps {
+		if dst = append(dst, '/'); s.Name == nil {
+			dst = strconv.AppendInt(dst, int64(s.Index), 10)
+			continue
+		}
+		dst = appendEscaped(dst, s.Name)
 	}
-	return pointer + "/" + name
+	return string(dst)
+}
+
+// appendEscaped writes a name as a reference token.
+func appendEscaped(dst, name []byte) []byte {
+	for _, b := range name {
+		switch b {
+		case '~':
+			dst = append(dst, "~0"...)
+		case '/':
+			dst = append(dst, "~1"...)
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+// AppendToken appends one reference token to a JSON pointer.
+func AppendToken(pointer, name string) string {
+	return Pointer(pointer, []Step{{Name: []byte(name)}})
 }
 
 // pointer returns where the decoder stands.
-func (d *decoder) pointer() string {
-	p := d.opts.Pointer
-	for _, step := range d.path {
-		if step.name == nil {
-			p += "/" + strconv.Itoa(step.index)
-			continue
-		}
-		p = AppendToken(p, string(step.name))
-	}
-	return p
-}
+func (d *decoder) pointer() string { return Pointer(d.opts.Pointer, d.path) }
 
 // fault notes a problem of the value where the decoder stands.
 func (d *decoder) fault(code, format string, args ...any) {
 	if d.muted == 0 {
-		d.faults.Add(d.pointer(), code, "%s", fmt.Sprintf(format, args...))
+		d.faults.Add(d.pointer(), code, format, args...)
 	}
 }
 

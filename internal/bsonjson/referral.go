@@ -2,7 +2,6 @@ package bsonjson
 
 import (
 	"bytes"
-	"strconv"
 )
 
 // Referral is an object {"$ref": name} within a JSON text: it stands for a value
@@ -45,7 +44,7 @@ func Fill(src []byte, referrals []Referral, values [][]byte) []byte {
 type referrer struct {
 	splitter
 	pointer string
-	path    []segment
+	path    []Step
 	found   []Referral
 }
 
@@ -85,14 +84,14 @@ func (r *referrer) members(end byte) error {
 		return r.malformed("too deep")
 	}
 	r.pos++
-	r.path = append(r.path, segment{})
-	for more := r.peek() != end; more; r.path[len(r.path)-1].index++ {
+	r.path = append(r.path, Step{})
+	for more := r.peek() != end; more; r.path[len(r.path)-1].Index++ {
 		if end == '}' {
 			name, err := r.name()
 			if err != nil {
 				return err
 			}
-			r.path[len(r.path)-1].name = append([]byte{}, name...)
+			r.path[len(r.path)-1].Name = append([]byte{}, name...)
 		}
 		if err := r.value(); err != nil {
 			return err
@@ -109,14 +108,4 @@ func (r *referrer) members(end byte) error {
 }
 
 // at returns the pointer of where the referrer stands.
-func (r *referrer) at() string {
-	p := r.pointer
-	for _, step := range r.path {
-		if step.name == nil {
-			p += "/" + strconv.Itoa(step.index)
-			continue
-		}
-		p = AppendToken(p, string(step.name))
-	}
-	return p
-}
+func (r *referrer) at() string { return Pointer(r.pointer, r.path) }

@@ -50,9 +50,7 @@ func (p *plan) prepare(faults *fault.List) error {
 			return err
 		}
 		p.ops[i] = op
-		for _, item := range own.Items {
-			faults.Add(item.Pointer, item.Code, "%s", item.Detail)
-		}
+		faults.Join(own)
 	}
 	what := "the document breaks the schema of the collection"
 	if p.mentions != nil {
@@ -117,7 +115,7 @@ func (p *plan) prepareMentioning(op *operation, w Write, mentions []mention, doc
 	}
 	for _, item := range own.Items {
 		if !slices.ContainsFunc(open, func(m mention) bool { return m.holds(item.Pointer) }) {
-			faults.Add(item.Pointer, item.Code, "%s", item.Detail)
+			faults.Note(item)
 		}
 	}
 	return nil

@@ -109,8 +109,25 @@ func (l *List) Add(pointer, code, format string, args ...any) {
 
 // Note is Add for a problem whose words are there.
 func (l *List) Note(item Item) {
+	if l.Items == nil {
+		l.Items = make([]Item, 0, fewItems)
+	}
 	if !l.Full() {
 		l.Items = append(l.Items, item)
+	}
+}
+
+// fewItems is how many problems a document has that is wrong.
+const fewItems = 4
+
+// Join notes the problems of another list.
+func (l *List) Join(other List) {
+	if l.Items == nil {
+		l.Items = other.Items
+		return
+	}
+	for _, item := range other.Items {
+		l.Note(item)
 	}
 }
 

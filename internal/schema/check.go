@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -37,23 +36,17 @@ type checker struct {
 	known int
 	// path are the steps to where the checker stands, the first depth of them:
 	// an array, so that a check needs no memory of its own.
-	path  [maxDepth + 1]segment
+	path  [maxDepth + 1]bsonjson.Step
 	depth int
-}
-
-// segment is one step of a pointer: a name, or an index where name is nil.
-type segment struct {
-	name  []byte
-	index int
 }
 
 // maxDepth is MongoDB's limit for nested documents and arrays.
 const maxDepth = 100
 
 // enter steps to a member or element, unless that is too deep.
-func (k *checker) enter(s segment) bool {
+func (k *checker) enter(s bsonjson.Step) bool {
 	if k.depth > maxDepth {
-		k.fault("depth", "lies more than %d levels deep", maxDepth)
+		k.fault("depth", "lies more than "+strconv.Itoa(maxDepth)+" levels deep")
 		return false
 	}
 	k.path[k.depth] = s
@@ -64,25 +57,11 @@ func (k *checker) enter(s segment) bool {
 func (k *checker) leave() { k.depth-- }
 
 // fault notes a problem where the checker stands.
-func (k *checker) fault(code, format string, args ...any) {
-	detail := format
-	if len(args) > 0 {
-		detail = fmt.Sprintf(format, args...)
-	}
-	k.faultWithin("", code, detail)
-}
+func (k *checker) fault(code, detail string) { k.faultWithin("", code, detail) }
 
 // faultWithin notes a problem of a part of the value where the checker stands.
 func (k *checker) faultWithin(part, code, detail string) {
-	at := k.pointer
-	for _, s := range k.path[:k.depth] {
-		if s.name == nil {
-			at += "/" + strconv.Itoa(s.index)
-			continue
-		}
-		at = bsonjson.AppendToken(at, string(s.name))
-	}
-	at += part
+	at := bsonjson.Pointer(k.pointer, k.path[:k.depth]) + part
 	for _, item := range k.faults.Items[:k.known] {
 		if item.Pointer == at {
 			return
@@ -122,21 +101,21 @@ func (k *checker) object(r *rules, doc []byte, top bool) {
 		if declared {
 			there.set(i)
 		}
-		if !k.enter(segment{name: w.name}) {
+		if !k.enter(bsonjson.Step{Name: w.name}) {
 			return
 		}
 		switch {
 		case declared:
 			k.value(r.members[i], w.kind, w.value)
 		case !r.shape.Fields.Open() || top && string(w.name) == "id":
-			k.fault("unknown-field", "is not a field of the schema%s", nearest.Hint(string(w.name), r.shape.Fields.Names()))
+			k.fault("unknown-field", "is not a field of the schema"+nearest.Hint(string(w.name), r.shape.Fields.Names()))
 		default:
 			k.free(w.name, w.kind, w.value)
 		}
 		k.leave()
 	}
 	for i, member := range r.members {
-		if member.required && !there.has(i) && k.enter(segment{name: []byte(member.name)}) {
+		if member.required && !there.has(i) && k.enter(bsonjson.Step{Name: []byte(member.name)}) {
 			k.fault("required", "is required")
 			k.leave()
 		}
@@ -166,7 +145,7 @@ func (k *checker) value(r *rules, kind bson.Type, data []byte) {
 		return
 	}
 	if !hasKind(r.shape.Kind, kind, data) {
-		k.fault("type", "must be %s", fieldTypes[r.stored()].article)
+		k.fault("type", "must be "+fieldTypes[r.stored()].article)
 		return
 	}
 	if r.shape.Kind == bsonjson.Double && kind != bson.TypeDouble {
@@ -191,7 +170,7 @@ func (k *checker) value(r *rules, kind bson.Type, data []byte) {
 	}
 	if r.check != nil {
 		if text := r.check.fault(tagValue(kind, data)); text != "" {
-			k.faultWithin("", "check", text)
+			k.fault("check", text)
 		}
 	}
 }
@@ -234,7 +213,7 @@ func (k *checker) text(r *rules, text []byte) {
 		k.length(r, utf8.RuneCount(text))
 	}
 	if r.pattern != nil && !r.pattern.re.Match(text) {
-		k.fault("pattern", "must match the pattern %s", r.pattern.source)
+		k.fault("pattern", "must match the pattern "+r.pattern.source)
 	}
 	if r.enum != nil && !enumHasText(r.enum, text) {
 		k.enumFault(r)
@@ -243,10 +222,10 @@ func (k *checker) text(r *rules, text []byte) {
 
 func (k *checker) length(r *rules, length int) {
 	if length < r.minLength {
-		k.fault("min-length", "must be at least %s long, not %d", count(r.minLength, "character"), length)
+		k.fault("min-length", "must be at least "+count(r.minLength, "character")+" long, not "+strconv.Itoa(length))
 	}
 	if r.maxLength >= 0 && length > r.maxLength {
-		k.fault("max-length", "must be at most %s long, not %d", count(r.maxLength, "character"), length)
+		k.fault("max-length", "must be at most "+count(r.maxLength, "character")+" long, not "+strconv.Itoa(length))
 	}
 }
 
@@ -254,7 +233,7 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func enumHasText(enum []bson.RawValue, text []byte) bool {
@@ -267,7 +246,7 @@ func enumHasText(enum []bson.RawValue, text []byte) bool {
 }
 
 func (k *checker) enumFault(r *rules) {
-	k.fault("enum", "must be one of %s", list(r.enumTexts()))
+	k.fault("enum", "must be one of "+list(r.enumTexts()))
 }
 
 // enumTexts are the values of an enum as JSON, strings without their quotes.
@@ -297,10 +276,10 @@ func (k *checker) ordered(r *rules, kind bson.Type, data []byte) {
 		return
 	}
 	if !r.min.IsZero() && compareOrdered(value, r.min) < 0 {
-		k.fault("min", "must be at least %s", plainText(r.min))
+		k.fault("min", "must be at least "+r.minText)
 	}
 	if !r.max.IsZero() && compareOrdered(value, r.max) > 0 {
-		k.fault("max", "must be at most %s", plainText(r.max))
+		k.fault("max", "must be at most "+r.maxText)
 	}
 	if r.enum != nil && !enumHasNumber(r.enum, value) {
 		k.enumFault(r)
@@ -332,22 +311,22 @@ func isFinite(value bson.RawValue) bool {
 func (k *checker) array(r *rules, data []byte) {
 	items := 0
 	for w := newWalk(data); w.next(); items++ {
-		if !k.enter(segment{index: items}) {
+		if !k.enter(bsonjson.Step{Index: items}) {
 			return
 		}
 		k.value(r.items, w.kind, w.value)
 		k.leave()
 	}
 	if items < r.minItems {
-		k.fault("min-items", "must have at least %s, not %d", count(r.minItems, "item"), items)
+		k.fault("min-items", "must have at least "+count(r.minItems, "item")+", not "+strconv.Itoa(items))
 	}
 	if r.maxItems >= 0 && items > r.maxItems {
-		k.fault("max-items", "must have at most %s, not %d", count(r.maxItems, "item"), items)
+		k.fault("max-items", "must have at most "+count(r.maxItems, "item")+", not "+strconv.Itoa(items))
 	}
 	if r.uniqueItems {
 		skipNulls := !r.items.shape.Nullable && r.items.shape.Kind != bsonjson.Any
 		if first, second, found := firstRepeat(data, items, skipNulls); found {
-			k.fault("unique-items", "must not hold the same value twice: items %d and %d are equal", first, second)
+			k.fault("unique-items", "must not hold the same value twice: items "+strconv.Itoa(first)+" and "+strconv.Itoa(second)+" are equal")
 		}
 	}
 }
@@ -357,7 +336,7 @@ func (k *checker) array(r *rules, data []byte) {
 func (k *checker) free(name []byte, kind bson.Type, data []byte) {
 	if name != nil {
 		if reason := bsonjson.BadName(string(name)); reason != "" {
-			k.fault("name", "is a name that %s", reason)
+			k.fault("name", "is a name that "+reason)
 			return
 		}
 	}
@@ -365,9 +344,9 @@ func (k *checker) free(name []byte, kind bson.Type, data []byte) {
 		return
 	}
 	for w, i := newWalk(data), 0; w.next(); i++ {
-		step, inner := segment{index: i}, []byte(nil)
+		step, inner := bsonjson.Step{Index: i}, []byte(nil)
 		if kind == bson.TypeEmbeddedDocument {
-			step, inner = segment{name: w.name}, w.name
+			step, inner = bsonjson.Step{Name: w.name}, w.name
 		}
 		if !k.enter(step) {
 			return

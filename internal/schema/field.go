@@ -230,7 +230,8 @@ func (f *fieldCompiler) finish(d *fieldDeclaration) {
 	case typeRef:
 		f.reference(d)
 	}
-	d.rules.min, d.rules.max = f.bound(d, d.min), f.bound(d, d.max)
+	d.rules.min, d.minText = f.bound(d, d.min)
+	d.rules.max, d.maxText = f.bound(d, d.max)
 	f.consistent(d)
 	if d.check != nil {
 		d.rules.check = f.tags(d.check, d.typ)
@@ -327,12 +328,16 @@ func (c *compiler) count(n *node) int {
 	return -1
 }
 
-func (f *fieldCompiler) bound(d *fieldDeclaration, n *node) bson.RawValue {
+// bound reads a min or max, and returns it as sentences have it, too.
+func (f *fieldCompiler) bound(d *fieldDeclaration, n *node) (value bson.RawValue, text string) {
 	if n == nil {
-		return bson.RawValue{}
+		return bson.RawValue{}, ""
 	}
-	value, _ := f.literal(n, &bsonjson.Shape{Kind: d.shape.Kind})
-	return value
+	value, ok := f.literal(n, &bsonjson.Shape{Kind: d.shape.Kind})
+	if !ok {
+		return bson.RawValue{}, ""
+	}
+	return value, plainText(value)
 }
 
 // enumeration reads the values of an enum, each of which must keep the other

@@ -23,8 +23,10 @@ type rules struct {
 	pattern              *textPattern
 	// Of numbers and dates; the zero value for none.
 	min, max bson.RawValue
-	enum     []bson.RawValue
-	check    *tagCheck
+	// As sentences have them, written once.
+	minText, maxText string
+	enum             []bson.RawValue
+	check            *tagCheck
 
 	// Of objects: as the shape's fields are.
 	members []*rules
