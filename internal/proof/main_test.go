@@ -76,11 +76,12 @@ func serveWithin(t *testing.T, limit time.Duration, uri string, options store.Op
 	return &service{t: t, url: server.URL, client: &http.Client{Transport: transport, Timeout: 2 * limit}}
 }
 
-// reply is what came back; status 0 stands for no answer.
+// reply is what came back; status 0 stands for no answer, and err tells why then.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
+	err    error
 }
 
 // do sends a request; headers are "Name: value" lines.
@@ -102,14 +103,14 @@ func (s *service) do(method, path, body string, headers ...string) reply {
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return reply{}
+		return reply{err: err}
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return reply{}
+		return reply{err: err}
 	}
-	return reply{response.StatusCode, response.Header, content}
+	return reply{status: response.StatusCode, header: response.Header, body: content}
 }
 
 // unknown reports whether it is open what became of a request, and notes an

@@ -162,7 +162,7 @@ func (c *stalled) work(done <-chan struct{}) {
 		case got.status >= 200 && got.status < 300:
 			c.served.Add(1)
 		case got.status == 0:
-			c.service.t.Errorf("request %d: no answer within twice the time limit", c.kind)
+			c.service.t.Errorf("request %d: no answer: %v", c.kind, got.err)
 			c.refused.Add(1)
 		case c.service.unknown(got):
 			c.refused.Add(1)

@@ -135,13 +135,14 @@ func (w *ward) fillDisk() {
 	}
 }
 
-// takeConnections starts MongoDB anew with few connections, and takes all that are
-// to be had. Those that the service has already it loses by what it sends.
+// takeConnections starts MongoDB anew with a number of connections that leaves some
+// to the test beside the service's, and takes all that are to be had. Those that the
+// service has already it loses by what it sends.
 func (w *ward) takeConnections() {
-	const connections, losses = 16, 500
+	const connections, losses = 40, 500
 	w.restart("--maxConns", fmt.Sprint(connections))
 	w.take()
-	w.await("served by few connections", func(s *sufferer) bool { return s.served.Load() > 3 })
+	w.await("served before connections are taken", func(s *sufferer) bool { return s.served.Load() > 3 })
 	f := &failing{t: w.t, server: w.server}
 	f.fail(bson.D{{Key: "times", Value: losses}}, bson.D{{Key: "closeConnection", Value: true}},
 		"find", "aggregate", "insert", "update", "delete", "findAndModify", "commitTransaction")
@@ -261,7 +262,7 @@ func (s *sufferer) judge(got reply) {
 	case got.status >= 200 && got.status < 300:
 		s.served.Add(1)
 	case got.status == 0:
-		s.service.t.Errorf("request %d: no answer within three times the time limit", s.kind)
+		s.service.t.Errorf("request %d: no answer: %v", s.kind, got.err)
 		s.refused.Add(1)
 	case s.service.unknown(got):
 		s.refused.Add(1)

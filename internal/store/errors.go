@@ -117,7 +117,7 @@ func (s *Store) failed(ctx context.Context, err error) error {
 func (s *Store) told(ctx context.Context, err error) error {
 	told := mapError(ctx, err)
 	if fault.Is(told, fault.Timeout) && s.lost.Load() {
-		return fault.Wrap(err, fault.DatabaseUnavailable, "%s", unavailable)
+		return fault.Wrap(errors.Unwrap(told), fault.DatabaseUnavailable, "%s", unavailable)
 	}
 	return told
 }
@@ -133,6 +133,11 @@ func mapError(ctx context.Context, err error) error {
 		return context.Canceled
 	}
 	code, refusal := classify(err)
+	if errors.Is(err, context.Canceled) {
+		// The driver gave up by itself, as it does on connections that are being made
+		// when it empties the pool: to callers, this must not be a client that hung up.
+		err = errors.New(err.Error())
+	}
 	switch code {
 	case fault.DuplicateKey:
 		return duplicateKey(err, refusal)
