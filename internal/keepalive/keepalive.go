@@ -1,11 +1,13 @@
-// Package keepalive holds HTTP connections that wait for their next request at
-// little cost. net/http keeps a goroutine with a grown stack and two buffers for
-// each, some 18 kB; here one that has been idle for a moment is taken from it and
-// parked, and handed back as if it were new once it has something to read.
+// Package keepalive has HTTP connections cost little. net/http keeps a goroutine
+// with a grown stack and two buffers for each that waits for its next request, some
+// 18 kB; here one that has been idle for a moment is taken from it and parked, and
+// handed back as if it were new once it has something to read. While a request is
+// answered, its connection is watched without a read.
 package keepalive
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -22,14 +24,17 @@ const parkAfter = time.Second
 
 // Serve answers the connections of a listener by a server until that is shut
 // down. It parks those that are idle, and closes them when they have been so for
-// the server's IdleTimeout. Serve owns IdleTimeout and ConnState from then on.
+// the server's IdleTimeout. The context of a request is cancelled when its client
+// hangs up, within a second. Serve owns IdleTimeout, ConnState and ConnContext from
+// then on.
 func Serve(server *http.Server, inner net.Listener) error {
 	timeout := cmp.Or(server.IdleTimeout, server.ReadTimeout) // as net/http has it
 	l := &listener{Listener: inner, timeout: timeout, ready: make(chan accepted), done: make(chan struct{}), parked: make(map[*conn]struct{})}
 	if l.timeout == 0 || l.timeout > parkAfter {
 		server.IdleTimeout = parkAfter
-		server.ConnState = noteState
+		l.parks = true
 	}
+	server.ConnState, server.ConnContext = noteState, noteContext
 	l.quiet = time.AfterFunc(returnAfter, l.returnMemory)
 	go l.acceptNew()
 	return server.Serve(l)
@@ -39,7 +44,19 @@ func Serve(server *http.Server, inner net.Listener) error {
 func noteState(c net.Conn, state http.ConnState) {
 	if c, ok := c.(*conn); ok {
 		c.idle.Store(state == http.StateIdle)
+		c.begins.Store(state == http.StateActive)
+		if state != http.StateActive {
+			c.watch.end()
+		}
 	}
+}
+
+// noteContext gives a connection what ends its requests.
+func noteContext(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*conn); ok {
+		ctx, c.watch.cancel = context.WithCancel(ctx)
+	}
+	return ctx
 }
 
 // listener accepts connections: new ones and those that were parked.
@@ -47,7 +64,9 @@ type listener struct {
 	net.Listener
 	// timeout is how long a connection is idle before it is closed; 0 for ever.
 	timeout time.Duration
-	ready   chan accepted
+	// parks says that this is longer than it takes until one is parked.
+	parks bool
+	ready chan accepted
 	// done is closed with the listener.
 	done chan struct{}
 	once sync.Once
@@ -80,7 +99,7 @@ func (l *listener) acceptNew() {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			c = &conn{Conn: c, listener: l}
+			c = l.newConn(c, nil)
 		}
 		select {
 		case l.ready <- accepted{c, err}:
@@ -119,7 +138,7 @@ func (l *listener) park(c *conn) {
 		return
 	}
 	select {
-	case l.ready <- accepted{conn: &conn{Conn: c.Conn, listener: l, first: first[:]}}:
+	case l.ready <- accepted{conn: l.newConn(c.Conn, first[:])}:
 	case <-l.done:
 		_ = c.Conn.Close()
 	}
@@ -171,8 +190,10 @@ func (l *listener) release(c *conn) {
 type conn struct {
 	net.Conn
 	listener *listener
-	// idle says that net/http waits for a request.
-	idle atomic.Bool
+	// idle says that net/http waits for a request, and begins that it has one and did
+	// not watch for its client to hang up yet.
+	idle, begins atomic.Bool
+	watch        watch
 	// first was read while the connection was parked.
 	first []byte
 	// room is that of net/http's empty buffer. parks is set when the connection is
@@ -181,7 +202,13 @@ type conn struct {
 	parks atomic.Bool
 }
 
-// Read reads for net/http. An idle connection whose time is up is parked, by
+func (l *listener) newConn(c net.Conn, first []byte) *conn {
+	return &conn{Conn: c, listener: l, first: first, watch: watch{raw: rawOf(c)}}
+}
+
+// Read reads for net/http. The first read of one byte while it has a request is its
+// watch for a client that hangs up: it is told that there is nothing yet, which ends
+// it. Where it was a read of the request after all, it comes again. An idle connection whose time is up is parked, by
 // telling net/http so, which closes it then. Where a part of the next request is
 // in net/http's buffer already it cannot be taken from there: that is when less
 // than the whole buffer is to be filled.
@@ -189,9 +216,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(c.first) > 0 {
 		return c.readOn(p)
 	}
+	if len(p) == 1 && c.begins.Swap(false) && c.watch.begin() {
+		return 0, nil
+	}
 	c.room = max(c.room, len(p))
 	n, err := c.Conn.Read(p)
-	if n > 0 || !c.idle.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if n > 0 || !c.listener.parks || !c.idle.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}
 	if err := c.SetReadDeadline(c.listener.deadline()); err != nil {
@@ -228,6 +258,7 @@ func (l *listener) deadline() time.Time {
 
 // Close closes the connection, or parks it.
 func (c *conn) Close() error {
+	c.watch.close()
 	if !c.parks.Swap(false) {
 		return c.Conn.Close()
 	}

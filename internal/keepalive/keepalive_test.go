@@ -27,22 +27,28 @@ type service struct {
 	*http.Server
 	t       *testing.T
 	address string
-	// closed counts the connections that were closed for good.
-	closed atomic.Int64
-	ended  chan error
+	// closed counts the connections that were closed for good; reads and bytes what
+	// was read from all.
+	closed, reads, bytes atomic.Int64
+	ended                chan error
 }
 
 func start(t *testing.T, timeout time.Duration) *service {
+	t.Helper()
+	return startHandler(t, timeout, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.Path, body)
+	})
+}
+
+func startHandler(t *testing.T, timeout time.Duration, handler http.HandlerFunc) *service {
 	t.Helper()
 	inner, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &service{t: t, address: inner.Addr().String(), ended: make(chan error, 1)}
-	s.Server = &http.Server{ReadHeaderTimeout: patience, IdleTimeout: timeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.Path, body)
-	})}
+	s.Server = &http.Server{ReadHeaderTimeout: patience, IdleTimeout: timeout, Handler: handler}
 	go func() { s.ended <- Serve(s.Server, counted{inner, s}) }()
 	t.Cleanup(s.stop)
 	return s
@@ -59,7 +65,7 @@ func (s *service) stop() {
 	}
 }
 
-// counted counts the connections that are closed for good.
+// counted counts what its connections do.
 type counted struct {
 	net.Listener
 	s *service
@@ -70,17 +76,24 @@ func (l counted) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return countedConn{c, &l.s.closed}, nil
+	return countedConn{c.(*net.TCPConn), l.s}, nil
 }
 
 type countedConn struct {
-	net.Conn
-	closed *atomic.Int64
+	*net.TCPConn
+	s *service
+}
+
+func (c countedConn) Read(p []byte) (int, error) {
+	c.s.reads.Add(1)
+	n, err := c.TCPConn.Read(p)
+	c.s.bytes.Add(int64(n))
+	return n, err
 }
 
 func (c countedConn) Close() error {
-	c.closed.Add(1)
-	return c.Conn.Close()
+	c.s.closed.Add(1)
+	return c.TCPConn.Close()
 }
 
 // client is one connection.
