@@ -20,9 +20,9 @@ const (
 // net/http has a goroutine read from the connection while a request is answered, to
 // cancel its context where that read ends. Every request pays for it, with a system
 // call that finds nothing, a deadline in the past to end it, and two changes of
-// goroutine: of a read by id a tenth. A watch looks at the connection from time to
-// time instead, without reading from it, so that a request that is answered at once
-// pays for next to nothing.
+// goroutine: up to a tenth of what a read by id costs. A watch looks at the
+// connection from time to time instead, without reading from it, so that a request
+// that is answered at once pays next to nothing.
 type watch struct {
 	raw syscall.RawConn
 	// cancel ends the context of all requests of the connection.
