@@ -29,29 +29,25 @@ type watch struct {
 	cancel context.CancelFunc
 
 	mu sync.Mutex
-	// on says that a request is under way, armed that the timer runs: it goes on into
-	// the next request rather than to be stopped and started by each.
-	on, armed bool
-	timer     *time.Timer
-	pause     time.Duration
+	// on says that a request is under way.
+	on bool
+	// timer is nil when no look is to come. It goes on into the next request rather
+	// than to be stopped and started by each.
+	timer *time.Timer
+	pause time.Duration
 }
 
 // begin watches until end. It reports false where the connection cannot be watched.
 func (w *watch) begin() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.raw == nil || w.cancel == nil {
+	if w.raw == nil {
 		return false
 	}
 	w.on = true
-	if w.armed {
-		return true
-	}
-	w.armed, w.pause = true, lookAfter
 	if w.timer == nil {
+		w.pause = lookAfter
 		w.timer = time.AfterFunc(w.pause, w.look)
-	} else {
-		w.timer.Reset(w.pause)
 	}
 	return true
 }
@@ -71,7 +67,7 @@ func (w *watch) close() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	if w.cancel != nil {
+	if w.cancel != nil { // nil where the server was shut down before it saw the connection
 		w.cancel()
 	}
 }
@@ -80,11 +76,12 @@ func (w *watch) close() {
 func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.armed = w.on; !w.on {
-		return
-	}
-	if hungUp(w.raw) {
+	if w.on && hungUp(w.raw) {
+		w.on = false
 		w.cancel()
+	}
+	if !w.on {
+		w.timer = nil
 		return
 	}
 	w.timer.Reset(w.pause)

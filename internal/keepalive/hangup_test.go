@@ -31,12 +31,12 @@ func startHolding(t *testing.T) *holding {
 	return h
 }
 
-func (h *holding) await(what string, happens <-chan struct{}) {
-	h.t.Helper()
+func await(t *testing.T, what string, happens <-chan struct{}) {
+	t.Helper()
 	select {
 	case <-happens:
 	case <-time.After(patience):
-		h.t.Fatalf("%s: not in %v", what, patience)
+		t.Fatalf("%s: not in %v", what, patience)
 	}
 }
 
@@ -63,11 +63,11 @@ func TestARequestEndsWithItsClient(t *testing.T) {
 						c.expect("GET /a ")
 					}
 					c.send(request)
-					h.await("the request", h.began)
+					await(t, "the request", h.began)
 					if err := hangUp(c.Conn.(*net.TCPConn)); err != nil {
 						t.Fatal(err)
 					}
-					h.await("the end of its context", h.ended)
+					await(t, "the end of its context", h.ended)
 				})
 			}
 		}
@@ -77,9 +77,9 @@ func TestARequestEndsWithItsClient(t *testing.T) {
 func TestARequestEndsWithItsServer(t *testing.T) {
 	h := startHolding(t)
 	h.dial().send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
-	h.await("the request", h.began)
+	await(t, "the request", h.began)
 	go func() { _ = h.Close() }()
-	h.await("the end of its context", h.ended)
+	await(t, "the end of its context", h.ended)
 }
 
 // A connection that the system cannot be asked about is net/http's to watch.
@@ -94,16 +94,14 @@ func TestARequestOfAnyConnectionEndsWithItsClient(t *testing.T) {
 	l := &one{conn: far, closed: make(chan struct{})}
 	served := make(chan error, 1)
 	go func() { served <- Serve(server, l) }()
+	defer func() {
+		_ = server.Close()
+		<-served
+	}()
 	if _, err := io.WriteString(near, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Error("the request does not end")
-	}
-	_ = server.Close()
-	<-served
+	await(t, "the end of the request", ended)
 }
 
 // one is a listener with one connection.

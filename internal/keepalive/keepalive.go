@@ -30,9 +30,8 @@ const parkAfter = time.Second
 func Serve(server *http.Server, inner net.Listener) error {
 	timeout := cmp.Or(server.IdleTimeout, server.ReadTimeout) // as net/http has it
 	l := &listener{Listener: inner, timeout: timeout, ready: make(chan accepted), done: make(chan struct{}), parked: make(map[*conn]struct{})}
-	if l.timeout == 0 || l.timeout > parkAfter {
+	if l.parksIdle() {
 		server.IdleTimeout = parkAfter
-		l.parks = true
 	}
 	server.ConnState, server.ConnContext = noteState, noteContext
 	l.quiet = time.AfterFunc(returnAfter, l.returnMemory)
@@ -64,9 +63,7 @@ type listener struct {
 	net.Listener
 	// timeout is how long a connection is idle before it is closed; 0 for ever.
 	timeout time.Duration
-	// parks says that this is longer than it takes until one is parked.
-	parks bool
-	ready chan accepted
+	ready   chan accepted
 	// done is closed with the listener.
 	done chan struct{}
 	once sync.Once
@@ -83,6 +80,9 @@ type accepted struct {
 	conn net.Conn
 	err  error
 }
+
+// parksIdle reports whether an idle connection is to be parked before it is closed.
+func (l *listener) parksIdle() bool { return l.timeout == 0 || l.timeout > parkAfter }
 
 // Accept returns the next connection that has or will have a request.
 func (l *listener) Accept() (net.Conn, error) {
@@ -208,10 +208,11 @@ func (l *listener) newConn(c net.Conn, first []byte) *conn {
 
 // Read reads for net/http. The first read of one byte while it has a request is its
 // watch for a client that hangs up: it is told that there is nothing yet, which ends
-// it. Where it was a read of the request after all, it comes again. An idle connection whose time is up is parked, by
-// telling net/http so, which closes it then. Where a part of the next request is
-// in net/http's buffer already it cannot be taken from there: that is when less
-// than the whole buffer is to be filled.
+// it. Where it was a read of the request after all, it comes again.
+//
+// An idle connection whose time is up is parked, by telling net/http so, which closes
+// it then. Where a part of the next request is in net/http's buffer already it cannot
+// be taken from there: that is when less than the whole buffer is to be filled.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.first) > 0 {
 		return c.readOn(p)
@@ -221,7 +222,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	c.room = max(c.room, len(p))
 	n, err := c.Conn.Read(p)
-	if n > 0 || !c.listener.parks || !c.idle.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if n > 0 || !c.listener.parksIdle() || !c.idle.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}
 	if err := c.SetReadDeadline(c.listener.deadline()); err != nil {
